@@ -1,0 +1,45 @@
+# Every target sets up what it needs. PYTHON names the interpreter that .venv is made with.
+PYTHON ?= python3
+SHELL := /bin/bash
+BIN := .venv/bin
+READY := .venv/.ready
+# stages are started as `python`: it must be the environment's
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup repro demo test lint tensorboard clean-venv
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## create .venv with the pinned requirements and this package
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); name one: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@echo "Setting up .venv: about 6 GB, mostly torch; a few minutes, once."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "Set-up done."
+
+repro: $(READY) ## run the pipeline on Fashion-MNIST with the committed parameters
+	@echo "Running the stages that need it: dvc repro"
+	@dvc repro
+	@dvc metrics show
+	@echo "Look at it: make tensorboard"
+
+demo: $(READY) ## run the pipeline on the drawn data set, without any download
+	@scripts/demo
+
+test: $(READY) ## run all tests
+	@pytest
+
+lint: $(READY) ## check style and types
+	@ruff check
+	@ruff format --check
+	@mypy
+
+tensorboard: $(READY) ## show the workspace's runs/ on http://localhost:6006
+	@tensorboard --logdir runs --samples_per_plugin images=1000

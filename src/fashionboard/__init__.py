@@ -1,0 +1,1 @@
+"""Fashion-MNIST from download to precision-recall curves: DVC runs it, TensorBoard shows it."""

@@ -1,0 +1,31 @@
+"""Where torch computes, and that it computes the same every time."""
+
+import os
+
+import torch
+
+from fashionboard.errors import TrainingError
+
+
+def configure(device: str, threads: int) -> torch.device:
+    """Prepare this process for repeatable computing and return the device.
+
+    device: "cpu" or "cuda". threads: CPU threads, whatever the environment says; the order of
+    floating-point sums, and so the last bits of the weights, depend on their number.
+
+    Raises:
+        TrainingError: "cuda" is asked for and there is none.
+
+    """
+    # cuBLAS is repeatable only with a fixed workspace, read when it starts:
+    # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            "train.device is cuda, but torch finds no CUDA GPU here; use `-S train.device=cpu`"
+        )
+    torch.set_num_threads(threads)
+    # oneDNN costs more than it saves on batches as small as the tutorial's
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    torch.use_deterministic_algorithms(True)
+    return torch.device(device)

@@ -1,0 +1,106 @@
+"""What probabilities and labels say about a classifier: numbers and curves.
+
+Throughout, `labels` is an integer array (images,) and `probabilities` float64 (images, classes)
+from 0 to 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import metrics
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A classifier in numbers.
+
+    accuracy: share of images whose likeliest class is right, 0 to 1. loss: mean cross-entropy in
+    nats. average_precision: of each class by name, 0 to 1, and of `macro`, their unweighted mean.
+    """
+
+    accuracy: float
+    loss: float
+    average_precision: dict[str, float]
+
+
+def summarise(log_probabilities: Floats, labels: Labels, classes: Sequence[str]) -> Summary:
+    """Return a classifier in numbers; log_probabilities: float64 (images, classes), natural logarithms."""
+    precision = average_precision(np.exp(log_probabilities), labels)
+    return Summary(
+        accuracy=float(np.mean(log_probabilities.argmax(axis=1) == labels)),
+        loss=float(-np.mean(log_probabilities[np.arange(len(labels)), labels])),
+        average_precision={
+            "macro": float(precision.mean()),
+            **dict(zip(classes, precision.tolist(), strict=True)),
+        },
+    )
+
+
+def average_precision(probabilities: Floats, labels: Labels) -> Floats:
+    """Return the average precision of each class against the rest, float64 (classes,), 0 to 1.
+
+    The sum of precision times the rise in recall over all thresholds, without interpolation, as
+    `sklearn.metrics.average_precision_score` defines it.
+    """
+    scores = [
+        metrics.average_precision_score(labels == index, probabilities[:, index])
+        for index in range(probabilities.shape[1])
+    ]
+    return np.array(scores)
+
+
+def confusion(predicted: Labels, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
+    """Count images by label (rows) and predicted class (columns), int64 (classes, classes)."""
+    counts: npt.NDArray[np.int64] = metrics.confusion_matrix(labels, predicted, labels=np.arange(classes))
+    return counts
+
+
+def pr_counts(truth: npt.NDArray[np.bool_], probabilities: Floats, thresholds: int) -> Floats:
+    """Count right and wrong decisions at each of `thresholds` thresholds, as TensorBoard draws them.
+
+    truth: bool (images,), whether the image is of the class. probabilities: float64 (images,), that
+    it is. The thresholds rise evenly from 0 to 1; at each, an image counts as positive where its
+    probability is at least the threshold.
+
+    Returns float64 (6, thresholds): true positives, false positives, true negatives, false
+    negatives, precision, recall. Where nothing is positive, precision is 0, as in TensorBoard's
+    own summary.
+    """
+    levels = np.linspace(0.0, 1.0, thresholds)
+    # images at or above a level = all of them less those below it
+    positives = int(np.count_nonzero(truth))
+    negatives = len(truth) - positives
+    true_positives = positives - np.searchsorted(np.sort(probabilities[truth]), levels)
+    false_positives = negatives - np.searchsorted(np.sort(probabilities[~truth]), levels)
+    precision = true_positives / np.maximum(1, true_positives + false_positives)
+    recall = true_positives / np.maximum(1, positives)
+    rows = (
+        true_positives,
+        false_positives,
+        negatives - false_positives,
+        positives - true_positives,
+        precision,
+        recall,
+    )
+    return np.stack(rows).astype(np.float64)
+
+
+def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats) -> Floats:
+    """Return the best precision that each class reaches at no less than each recall.
+
+    recalls: float64 (points,), 0 to 1. Returns float64 (points, classes), 0 to 1, which falls as
+    recall rises: interpolated precision as in Manning, Raghavan, Schuetze, "Introduction to
+    Information Retrieval", section 8.4.
+    """
+    columns = []
+    for index in range(probabilities.shape[1]):
+        precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
+        # recall falls along the arrays, so the best precision at no less recall is a running maximum
+        best = np.maximum.accumulate(precision)
+        columns.append(best[len(recall) - np.searchsorted(recall[::-1], recalls) - 1])
+    return np.stack(columns, axis=1)

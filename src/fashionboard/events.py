@@ -1,0 +1,114 @@
+"""TensorBoard event files that depend on nothing but what is written: the only module that writes them.
+
+The format is the one that torch.utils.tensorboard.SummaryWriter produces, so every tool that reads
+its files reads these. What differs: no clock, host name or process id in the file's name or its
+events, and protobuf maps in a fixed order.
+"""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
+from tensorboard.plugins.pr_curve.metadata import create_summary_metadata as pr_curve_metadata
+from tensorboard.plugins.text.metadata import create_summary_metadata as text_metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from fashionboard import images
+
+# 2017-08-25T00:00:00Z, the day on which Fashion-MNIST was published
+_EPOCH = 1_503_619_200.0
+
+
+class EventWriter:
+    """Writes one event file: the same calls with the same key give the same bytes.
+
+    An event's time is a fixed day plus `step` seconds, so that TensorBoard's RELATIVE axis shows
+    steps, plus a fraction of a second derived from `key`, since TensorBoard's page caches pictures
+    by time. The file's name holds `key` too: TensorBoard, left open, takes a file of another name
+    for new data, but would go on reading one of the same name where it had stopped.
+
+    Use it as a context manager: if the block raises, the file is removed.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        """Open `folder`/events.out.tfevents.<key>; `key` is a hexadecimal digest of 8 or more digits."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"events.out.tfevents.{key}"
+        self._fraction = int(key[:5], 16) / 16**5
+        self._records = RecordWriter(self.path.open("wb"))
+        self._write(Event(file_version="brain.Event:2"), step=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._records.close()
+        if error is not None:
+            self.path.unlink()
+
+    def scalar(self, tag: str, value: float, step: int = 0) -> None:
+        """Write one point of a curve; TensorBoard keeps it as float32."""
+        self._write_value(Summary.Value(tag=tag, simple_value=value), step)
+
+    def image(self, tag: str, pixels: npt.NDArray[np.uint8], step: int = 0) -> None:
+        """Write a picture: uint8 (height, width) grey or (height, width, 3) RGB, 0 to 255, unchanged."""
+        height, width = pixels.shape[:2]
+        picture = Summary.Image(
+            height=height,
+            width=width,
+            colorspace=1 if pixels.ndim == 2 else 3,
+            encoded_image_string=images.png(pixels),
+        )
+        self._write_value(Summary.Value(tag=tag, image=picture), step)
+
+    def text(self, tag: str, markdown: str, step: int = 0) -> None:
+        """Write a text that TensorBoard renders as Markdown."""
+        content = TensorProto(
+            dtype=DT_STRING,
+            string_val=[markdown.encode()],
+            tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)]),
+        )
+        self._write_value(Summary.Value(tag=tag, tensor=content, metadata=text_metadata("", "")), step)
+
+    def pr_curve(self, tag: str, counts: npt.NDArray[np.float64], step: int = 0) -> None:
+        """Write a precision-recall curve.
+
+        counts: float64 (6, thresholds): true positives, false positives, true negatives, false
+            negatives, precision and recall, at thresholds that rise evenly from 0 to 1.
+        """
+        rows, thresholds = counts.shape
+        content = TensorProto(
+            dtype=DT_FLOAT,
+            float_val=counts.ravel().tolist(),
+            tensor_shape=TensorShapeProto(
+                dim=[TensorShapeProto.Dim(size=rows), TensorShapeProto.Dim(size=thresholds)]
+            ),
+        )
+        metadata = pr_curve_metadata("", "", thresholds)
+        self._write_value(Summary.Value(tag=tag, tensor=content, metadata=metadata), step)
+
+    def graph(self, graph: GraphDef) -> None:
+        """Write a network's graph."""
+        self._write(Event(graph_def=graph.SerializeToString(deterministic=True)), step=0)
+
+    def flush(self) -> None:
+        """Let readers see everything that was written so far."""
+        self._records.flush()
+
+    def _write_value(self, value: Summary.Value, step: int) -> None:
+        self._write(Event(summary=Summary(value=[value])), step)
+
+    def _write(self, event: Event, step: int) -> None:
+        event.step = step
+        event.wall_time = _EPOCH + step + self._fraction
+        self._records.write(event.SerializeToString(deterministic=True))

@@ -1,0 +1,25 @@
+"""A trained net applied to many images."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fashionboard.network import normalise
+
+
+def log_probabilities(
+    net: nn.Module, pixels: npt.NDArray[np.uint8], batch_size: int
+) -> npt.NDArray[np.float64]:
+    """Return the logarithm of each class's probability for each image.
+
+    pixels: uint8 (images, 28, 28). batch_size: images a forward pass; bounds the memory.
+
+    Returns float64 (images, classes), none above 0.
+    """
+    net.eval()
+    with torch.no_grad():
+        logits = [net(normalise(batch)) for batch in torch.tensor(pixels).split(batch_size)]
+        # in float64, where no probability of a finite logit falls to zero
+        return functional.log_softmax(torch.cat(logits).double(), dim=1).numpy()

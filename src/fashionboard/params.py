@@ -1,0 +1,151 @@
+"""The schema of params.yaml: every knob, its type and its range. The only reader of that file."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from fashionboard.errors import ParameterError
+
+# torch and numpy both take seeds of 32 bits everywhere
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Threads = Annotated[int, Field(ge=1, le=256)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Drawn(_Section):
+    """The data set that is drawn instead of downloaded."""
+
+    seed: Seed
+    train_images: Annotated[int, Field(ge=10, le=1_000_000)]
+    test_images: Annotated[int, Field(ge=10, le=1_000_000)]
+
+
+class Data(_Section):
+    """Where the images come from."""
+
+    dataset: Literal["fashion-mnist", "drawn"]
+    mirrors: Annotated[list[Annotated[str, Field(pattern=r"^https?://.+")]], Field(min_length=1)]
+    timeout: Annotated[float, Field(gt=0, le=600)]
+    retries: Annotated[int, Field(ge=0, le=10)]
+    drawn: Drawn
+
+
+class Visualize(_Section):
+    """The pictures of the data set."""
+
+    seed: Seed
+    images_per_class: Annotated[int, Field(ge=1, le=50)]
+
+
+class Embed(_Section):
+    """The points of the projector."""
+
+    seed: Seed
+    # a sprite of more than 8,192 pixels a side breaks TensorBoard's page; 10,000 points give 2,800
+    points: Annotated[int, Field(ge=2, le=10_000)]
+
+
+class Train(_Section):
+    """The training loop."""
+
+    seed: Seed
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    lr: Annotated[float, Field(gt=0, le=10)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    log_every: Annotated[int, Field(ge=1, le=1_000_000)]
+    device: Literal["cpu", "cuda"]
+    threads: Threads
+
+
+class Evaluate(_Section):
+    """The look at the test images."""
+
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    thresholds: Annotated[int, Field(ge=2, le=10_000)]
+    threads: Threads
+
+
+class Params(_Section):
+    """All of params.yaml, one section a stage (`data` is download's)."""
+
+    data: Data
+    visualize: Visualize
+    embed: Embed
+    train: Train
+    evaluate: Evaluate
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML reads YAML 1.1, where `1e-05` is a string; DVC writes YAML 1.2, where it is a float."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
+
+
+def load(path: Path) -> Params:
+    """Read and check the whole of params.yaml at `path`.
+
+    A stage uses its own section, but refuses to start while any section is wrong: otherwise the
+    first stages would work for nothing.
+
+    Raises:
+        ParameterError: the file is missing or is not YAML, or a key is unknown, missing, of
+            another type or out of range.
+
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate({} if content is None else content)
+    except ValidationError as error:
+        problems = "; ".join(_explain(details["loc"], details) for details in error.errors())
+        raise ParameterError(f"{path.name}: {problems}") from None
+
+
+def _explain(location: tuple[int | str, ...], details: Any) -> str:
+    key = ".".join(map(str, location))
+    if details["type"] == "missing":
+        return f"{key} is missing, allowed: {_allowed(location)}"
+    if details["type"] == "extra_forbidden":
+        return f"{key} is not a parameter, allowed: {_allowed(location[:-1])}"
+    return f"{key or 'the file'} is {details['input']!r}, allowed: {_allowed(location)}"
+
+
+def _allowed(location: tuple[int | str, ...]) -> str:
+    """Say in words what the schema allows at `location`."""
+    kind: Any = Params
+    field: FieldInfo | None = None
+    for step in location:
+        if isinstance(step, int):
+            break
+        field = kind.model_fields[step]
+        kind = field.annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "the keys " + ", ".join(kind.model_fields)
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    if get_origin(kind) is list:
+        return "a list of one or more http(s) URLs"
+    bounds = [
+        f"{sign} {getattr(limit, name):g}"
+        for limit in (field.metadata if field else ())
+        for name, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+        if hasattr(limit, name)
+    ]
+    return " and ".join([{int: "an integer", float: "a number"}[kind], *bounds])

@@ -1,0 +1,94 @@
+"""The tutorial's training loop: images, a net and settings in; reports out, and the net trained."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional
+from tqdm import tqdm
+
+from fashionboard.dataset import Images
+from fashionboard.errors import TrainingError
+from fashionboard.network import normalise
+from fashionboard.params import Train
+
+# the tutorial's batches of four, all of which it shows
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known at the end of an interval of `train.log_every` batches.
+
+    step: number of the last batch, counted from 0 over all epochs.
+    loss: mean over the batches of the interval.
+    positions: int64 (n,), n <= 4: the first images of that batch, as indices into the data set.
+    predicted: int64 (n,), the likeliest class of each. confidence: float32 (n,), its probability.
+    """
+
+    step: int
+    loss: float
+    positions: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float32]
+
+
+def order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """Return a permutation, int64 (images,): the order of the images in `epoch`, from a generator of its own."""
+    return np.random.default_rng([seed, epoch]).permutation(images)
+
+
+def train(net: nn.Module, images: Images, settings: Train, device: torch.device) -> Iterator[Report]:
+    """Train `net` in place, on `device`, and yield a report every `log_every` batches.
+
+    An interval ends with its epoch, too: where `log_every` does not divide the number of batches,
+    the last report of an epoch is the mean over fewer.
+
+    Raises:
+        TrainingError: the loss is not finite.
+
+    """
+    net.to(device).train()
+    pixels = torch.tensor(images.pixels, device=device)
+    labels = torch.tensor(images.labels, device=device, dtype=torch.int64)
+    optimizer = optim.SGD(net.parameters(), lr=settings.lr, momentum=settings.momentum, fused=True)
+    batches = math.ceil(len(images) / settings.batch_size)
+    # disable=None: no bar where nobody watches
+    with tqdm(total=settings.epochs * batches, desc="train", unit="batch", disable=None) as bar:
+        for epoch in range(settings.epochs):
+            permutation = torch.from_numpy(order(len(images), settings.seed, epoch)).to(device)
+            running_loss, since = 0.0, 0
+            for i, positions in enumerate(permutation.split(settings.batch_size)):
+                step = epoch * batches + i
+                optimizer.zero_grad()
+                loss = functional.cross_entropy(net(normalise(pixels[positions])), labels[positions])
+                loss.backward()
+                optimizer.step()
+
+                running_loss += _finite(loss.item(), step, settings.lr)
+                since += 1
+                if since == settings.log_every or i == batches - 1:
+                    bar.set_postfix(loss=f"{running_loss / since:.3f}", refresh=False)
+                    yield _report(net, step, running_loss / since, positions[:_SHOWN], pixels)
+                    running_loss, since = 0.0, 0
+                bar.update()
+
+
+def _finite(loss: float, step: int, lr: float) -> float:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the training loss is {loss} at step {step} with train.lr={lr:g}, expected a finite number; "
+            "try a smaller train.lr"
+        )
+    return loss
+
+
+def _report(net: nn.Module, step: int, loss: float, positions: Tensor, pixels: Tensor) -> Report:
+    with torch.no_grad():
+        probabilities = functional.softmax(net(normalise(pixels[positions])), dim=1)
+    confidence, predicted = probabilities.max(dim=1)
+    return Report(step, loss, positions.cpu().numpy(), predicted.cpu().numpy(), confidence.cpu().numpy())

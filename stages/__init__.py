@@ -1,0 +1,7 @@
+"""The five stages. Each is run as `python -m stages.<name>` from the repository's root."""
+
+import sys
+from pathlib import Path
+
+# DVC runs experiments in copies of the repository: each must import its own code, not an installed one
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))

@@ -1,0 +1,25 @@
+"""Stage `download`: the four files of the data set, fetched and verified, or drawn."""
+
+import os
+from pathlib import Path
+
+from fashionboard import dataset, download, drawn, errors, params
+
+OUT = Path("data/raw")
+
+
+def main() -> None:
+    settings = params.load(Path("params.yaml")).data
+    if settings.dataset == "drawn":
+        wanted = settings.drawn
+        train = drawn.draw(wanted.train_images, wanted.seed, "train")
+        test = drawn.draw(wanted.test_images, wanted.seed, "test")
+        dataset.save(OUT, drawn.DESCRIPTION, {"train": train, "test": test})
+    else:
+        sources = download.sources(settings.mirrors, os.environ)
+        download.fetch(OUT, sources, settings.timeout, settings.retries)
+        dataset.write_description(OUT, download.DESCRIPTION)
+
+
+if __name__ == "__main__":
+    errors.run(main)

@@ -1,0 +1,24 @@
+"""Stage `embed`: random training images as points in TensorBoard's projector."""
+
+from pathlib import Path
+
+from fashionboard import dataset, errors, inputs, params, projector
+from fashionboard.events import EventWriter
+
+RAW = Path("data/raw")
+OUT = Path("runs/embed")
+
+
+def main() -> None:
+    settings = params.load(Path("params.yaml")).embed
+    about = dataset.describe(RAW)
+    chosen = dataset.choose(dataset.load(RAW, "train"), settings.points, settings.seed)
+    with EventWriter(OUT, inputs.key("embed", settings)) as events:
+        projector.write(OUT, "images", chosen.pixels, [about.classes[label] for label in chosen.labels])
+        events.text(
+            "data_set", f"{settings.points:,} training images of `{about.name}` are in the Projector."
+        )
+
+
+if __name__ == "__main__":
+    errors.run(main)

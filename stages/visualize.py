@@ -1,0 +1,28 @@
+"""Stage `visualize`: the data set in pictures and in words."""
+
+from pathlib import Path
+
+from fashionboard import card, dataset, errors, figures, images, inputs, params
+from fashionboard.events import EventWriter
+
+RAW = Path("data/raw")
+OUT = Path("runs/visualize")
+
+
+def main() -> None:
+    settings = params.load(Path("params.yaml")).visualize
+    about = dataset.describe(RAW)
+    train, test = dataset.load(RAW, "train"), dataset.load(RAW, "test")
+    shuffled = dataset.choose(train, len(train), settings.seed)
+    with EventWriter(OUT, inputs.key("visualize", settings)) as events:
+        events.image("four_fashion_mnist_images", images.grid(shuffled.pixels[:4], columns=4))
+        events.image(
+            "class_grid",
+            figures.class_grid(shuffled.pixels, shuffled.labels, about.classes, settings.images_per_class),
+        )
+        events.image("class_balance", figures.class_balance(train.labels, test.labels, about.classes))
+        events.text("data_set", card.markdown(about, train, test))
+
+
+if __name__ == "__main__":
+    errors.run(main)

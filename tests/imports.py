@@ -1,0 +1,40 @@
+"""Which files of this project a stage imports, read from the code without running it."""
+
+import ast
+from pathlib import Path
+
+
+def project_files(root: Path, script: Path) -> set[str]:
+    """Return all the files under `root` that `script` needs, itself included, as posix paths."""
+    pending, found = [script], set()
+    while pending:
+        path = pending.pop()
+        if path in found:
+            continue
+        found.add(path)
+        for module in _imported(path):
+            pending.extend(_files(root, module))
+        pending.extend(p for p in [path.parent / "__init__.py"] if p.exists())
+    return {path.relative_to(root).as_posix() for path in found}
+
+
+def _imported(path: Path) -> set[str]:
+    """Name what `path` imports, also inside functions; the b of `from a import b` may be a module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def _files(root: Path, module: str) -> list[Path]:
+    relative = Path(*module.split("."))
+    candidates = [
+        base / tail
+        for base in (root / "src", root)
+        for tail in (relative.with_suffix(".py"), relative / "__init__.py")
+    ]
+    return [path for path in candidates if path.is_file()]

@@ -32,7 +32,7 @@ class Net(nn.Module):
 
 
 def initial(seed: int, classes: int = 10) -> Net:
-    """Return a Net with PyTorch's own initial weights, drawn from `seed`; the global generator is left as it was."""
+    """Return a Net with PyTorch's own initial weights, drawn from `seed`; no other generator is touched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Net(classes)

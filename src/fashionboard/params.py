@@ -143,9 +143,9 @@ def _allowed(location: tuple[int | str, ...]) -> str:
     if get_origin(kind) is list:
         return "a list of one or more http(s) URLs"
     bounds = [
-        f"{sign} {getattr(limit, name):g}"
+        f"{sign} {getattr(limit, name):,}"
         for limit in (field.metadata if field else ())
         for name, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
         if hasattr(limit, name)
     ]
-    return " and ".join([{int: "an integer", float: "a number"}[kind], *bounds])
+    return f"{ {int: 'an integer', float: 'a number'}[kind] } {' and '.join(bounds)}"

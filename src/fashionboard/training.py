@@ -38,7 +38,7 @@ class Report:
 
 
 def order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """Return a permutation, int64 (images,): the order of the images in `epoch`, from a generator of its own."""
+    """Return the order of the images in `epoch`: int64 (images,), a permutation from its own generator."""
     return np.random.default_rng([seed, epoch]).permutation(images)
 
 

@@ -1,0 +1,57 @@
+"""What several tests share: small images, the real files, a real repository with a finished run."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fashionboard import dataset, drawn
+from fashionboard.dataset import Images
+from tests.repository import Repository
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's own folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    """200 drawn images, twenty a class."""
+    return drawn.draw(200, seed=0, split="train")
+
+
+@pytest.fixture(scope="session")
+def noise() -> Images:
+    """11 images of 5 x 4 pixels with every level of grey."""
+    generator = np.random.default_rng(0)
+    return Images(generator.integers(0, 256, (11, 5, 4), np.uint8), generator.integers(0, 10, 11, np.uint8))
+
+
+@pytest.fixture(scope="session")
+def real_files() -> Path:
+    """The folder with the four official files; FASHION_MNIST_MIRROR must name it."""
+    mirror = os.environ.get("FASHION_MNIST_MIRROR", "")
+    if not Path(mirror, "train-images-idx3-ubyte.gz").is_file():
+        pytest.skip("needs FASHION_MNIST_MIRROR to be a folder with the four official files")
+    return Path(mirror)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository after `dvc repro` and a commit; for tests that only look at it."""
+    repository = Repository.create(tmp_path_factory.mktemp("finished"), ROOT)
+    repository.dvc("repro")
+    repository.git("commit", "-qam", "first run")
+    return repository
+
+
+@pytest.fixture
+def saved(tmp_path: Path, images: Images) -> Path:
+    """A data set on disk with 200 drawn images in both splits."""
+    dataset.save(tmp_path / "raw", drawn.DESCRIPTION, {"train": images, "test": images})
+    return tmp_path / "raw"

@@ -1,0 +1,106 @@
+"""A real, throw-away git and DVC repository that holds a copy of this project's pipeline."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_PARTS = (
+    "src",
+    "stages",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+)
+# 100 batches: three whole intervals and a partial one
+_TINY = {
+    "data.dataset": "drawn",
+    "data.drawn.train_images": 400,
+    "data.drawn.test_images": 100,
+    "train.log_every": 30,
+}
+
+
+@dataclass(frozen=True)
+class Repository:
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, project: Path) -> "Repository":
+        """Copy the pipeline of `project`, make it tiny, and commit."""
+        for part in _PARTS:
+            (path / part).parent.mkdir(parents=True, exist_ok=True)
+            if (project / part).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+                shutil.copytree(project / part, path / part, ignore=ignored)
+            else:
+                shutil.copy(project / part, path / part)
+        repository = cls(path)
+        repository.set(_TINY)
+        repository.git("init", "-q", "-b", "main")
+        repository.git("config", "user.name", "Test")
+        repository.git("config", "user.email", "test@localhost")
+        repository.git("add", "-A")
+        repository.git("commit", "-q", "-m", "pipeline")
+        return repository
+
+    @staticmethod
+    def environment() -> dict[str, str]:
+        """Return this process's environment with its interpreter's folder first on PATH."""
+        return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the repository, without a terminal, and return what it printed to both streams."""
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env={**self.environment(), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, f"{' '.join(command)}:\n{done.stdout}"
+        return done
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *arguments).stdout
+
+    def dvc(self, *arguments: str, check: bool = True, **environment: str) -> str:
+        return self.run("dvc", *arguments, check=check, **environment).stdout
+
+    def set(self, values: dict[str, Any]) -> None:
+        """Change values in params.yaml, named as `train.lr`."""
+        path = self.path / "params.yaml"
+        params = yaml.safe_load(path.read_text())
+        for key, value in values.items():
+            *sections, name = key.split(".")
+            section = params
+            for each in sections:
+                section = section[each]
+            section[name] = value
+        path.write_text(yaml.safe_dump(params))
+
+    def clone(self, path: Path) -> "Repository":
+        """Clone what is committed, with the same cache."""
+        self.run("git", "clone", "-q", str(self.path), str(path))
+        copy = Repository(path)
+        copy.git("config", "user.name", "Test")
+        copy.git("config", "user.email", "test@localhost")
+        copy.dvc("cache", "dir", "--local", str(self.path / ".dvc" / "cache"))
+        return copy
+
+
+def stages_run(output: str) -> list[str]:
+    """Name the stages whose command DVC started, in order, from what it printed."""
+    return re.findall(r"^Running stage '(\w+)'", output, re.MULTILINE)

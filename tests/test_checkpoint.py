@@ -1,0 +1,65 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from fashionboard import checkpoint, network
+from fashionboard.errors import ModelError
+
+ORIGIN = checkpoint.Origin("drawn", ("a", "b", "ü/c"))
+
+
+def test_the_net_comes_back_whole(tmp_path: Path) -> None:
+    net = network.initial(3, classes=3)
+    checkpoint.save(tmp_path / "net.safetensors", net, ORIGIN)
+    loaded, origin = checkpoint.load(tmp_path / "net.safetensors")
+    assert origin == ORIGIN
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from fashionboard import checkpoint, network;"
+        "checkpoint.save(pathlib.Path(sys.argv[1]), network.initial(0), checkpoint.Origin('x', tuple('abcdefghij')))"
+    )
+    written = set()
+    for seed in ("1", "2", "3"):
+        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+        subprocess.run([sys.executable, "-c", program, tmp_path / seed], check=True, env=environment)
+        written.add((tmp_path / seed).read_bytes())
+    assert len(written) == 1
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nowhere: the model cannot be read .*dvc repro train"):
+        checkpoint.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 100])
+def test_what_is_no_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net").write_bytes(content)
+    with pytest.raises(ModelError, match="expected a safetensors file"):
+        checkpoint.load(tmp_path / "net")
+
+
+def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "net", network.initial(0, 3), ORIGIN)
+    (tmp_path / "net").write_bytes((tmp_path / "net").read_bytes()[:-1])
+    with pytest.raises(ModelError, match="expected a safetensors file"):
+        checkpoint.load(tmp_path / "net")
+
+
+def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, tmp_path / "net")
+    with pytest.raises(ModelError, match="expected weights of Net saved by this project"):
+        checkpoint.load(tmp_path / "net")
+
+
+def test_weights_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "net", network.initial(0, 4), ORIGIN)
+    with pytest.raises(ModelError, match="its tensors are not those of Net"):
+        checkpoint.load(tmp_path / "net")

@@ -1,0 +1,19 @@
+import pytest
+import torch
+
+from fashionboard import compute
+from fashionboard.errors import TrainingError
+
+
+def test_the_thread_count_is_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    for threads in (2, 1):
+        assert compute.configure("cpu", threads) == torch.device("cpu")
+        assert torch.get_num_threads() == threads
+    assert torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
+def test_cuda_without_a_gpu_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"train\.device is cuda, but torch finds no CUDA GPU"):
+        compute.configure("cuda", 1)

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torchvision.datasets import FashionMNIST
+
+from fashionboard import dataset, idx
+from fashionboard.dataset import Images
+from fashionboard.errors import DataError
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_torchvision_opens_the_same_folder(saved: Path, images: Images, split: dataset.Split) -> None:
+    theirs = FashionMNIST(str(saved), train=split == "train")
+    ours = dataset.load(saved, split)
+    assert np.array_equal(theirs.data.numpy(), ours.pixels)
+    assert np.array_equal(theirs.targets.numpy(), ours.labels)
+    assert np.array_equal(ours.pixels, images.pixels)
+
+
+def test_the_description_comes_back(saved: Path) -> None:
+    assert dataset.describe(saved).name == "drawn"
+    assert dataset.describe(saved).classes == dataset.CLASSES
+
+
+def test_images_and_labels_must_belong_together(saved: Path) -> None:
+    dataset.labels_path(saved, "test").write_bytes(idx.encode(np.zeros(199, np.uint8)))
+    with pytest.raises(DataError, match=r"\(200, 28, 28\) and \(199,\)"):
+        dataset.load(saved, "test")
+
+
+def test_a_label_must_be_a_class(saved: Path) -> None:
+    dataset.labels_path(saved, "test").write_bytes(idx.encode(np.full(200, 10, np.uint8)))
+    with pytest.raises(DataError, match="expected labels below 10, found 10"):
+        dataset.load(saved, "test")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"name": "x", "classes": []}', "\xff"])
+def test_a_damaged_description_is_refused(saved: Path, content: str) -> None:
+    (saved / "dataset.json").write_text(content, encoding="latin-1")
+    with pytest.raises(DataError, match=r"dataset\.json: not a data set's description"):
+        dataset.describe(saved)
+
+
+def test_a_missing_description_is_refused(saved: Path) -> None:
+    (saved / "dataset.json").unlink()
+    with pytest.raises(DataError, match=r"dataset\.json: cannot be read"):
+        dataset.load(saved, "train")
+
+
+def test_choosing_is_random_without_repeats_and_repeatable(noise: Images) -> None:
+    chosen = dataset.choose(noise, 8, seed=0)
+    again, other = dataset.choose(noise, 8, seed=0), dataset.choose(noise, 8, seed=1)
+    assert len({image.tobytes() for image in chosen.pixels}) == 8
+    assert np.array_equal(chosen.pixels, again.pixels)
+    assert not np.array_equal(chosen.pixels, other.pixels)
+    where = [int(np.flatnonzero((noise.pixels == image).all(axis=(1, 2)))[0]) for image in chosen.pixels]
+    assert np.array_equal(noise.labels[where], chosen.labels)
+
+
+def test_more_than_there_are_cannot_be_chosen(noise: Images) -> None:
+    with pytest.raises(DataError, match="12 images are asked for, the data set has 11"):
+        dataset.choose(noise, 12, seed=0)

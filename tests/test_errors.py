@@ -1,0 +1,36 @@
+import pytest
+
+from fashionboard import errors
+
+
+def raiser(error: Exception):  # type: ignore[no-untyped-def]
+    def main() -> None:
+        raise error
+
+    return main
+
+
+def test_an_expected_error_is_one_line_and_exit_code_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        errors.run(raiser(errors.DataError("nothing here")))
+    # Python prints a SystemExit's text to stderr and exits with 1
+    assert caught.value.code == "error: nothing here"
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        errors.run(raiser(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        errors.ParameterError,
+        errors.DataError,
+        errors.DownloadError,
+        errors.ModelError,
+        errors.TrainingError,
+    ],
+)
+def test_every_error_belongs_to_the_family(child: type[Exception]) -> None:
+    assert issubclass(child, errors.FashionboardError)

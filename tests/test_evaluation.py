@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics
+from torch.utils.tensorboard.summary import compute_curve
+
+from fashionboard import evaluation
+
+# solved by hand: by falling probability the truths are 1, 0, 1, 1, 0
+TRUTH = np.array([1, 0, 1, 1, 0], bool)
+PROBABILITIES = np.array([0.9, 0.8, 0.7, 0.4, 0.2])
+
+
+def test_counts_at_five_thresholds_by_hand() -> None:
+    counts = evaluation.pr_counts(TRUTH, PROBABILITIES, 5)  # at 0, 0.25, 0.5, 0.75, 1
+    assert counts.tolist() == [
+        [3, 3, 2, 1, 0],
+        [2, 1, 1, 1, 0],
+        [0, 1, 1, 1, 2],
+        [0, 0, 1, 2, 3],
+        [3 / 5, 3 / 4, 2 / 3, 1 / 2, 0],
+        [1, 1, 2 / 3, 1 / 3, 0],
+    ]
+
+
+def test_a_probability_on_a_threshold_counts_as_positive() -> None:
+    counts = evaluation.pr_counts(np.array([True, False]), np.array([0.5, 0.5]), 3)
+    assert counts[0].tolist() == [1, 1, 0]
+    assert counts[1].tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("thresholds", [2, 50, 127])
+def test_counts_are_those_of_torchs_writer(thresholds: int) -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.random(1000) < 0.1
+    probabilities = generator.random(1000)
+    theirs = compute_curve(truth, probabilities, thresholds)
+    # torch never divides by zero: it takes at least 1e-7 for it
+    assert evaluation.pr_counts(truth, probabilities, thresholds) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_average_precision_by_hand() -> None:
+    # recall rises by a third at each 1, where precision is 1/1, 2/3 and 3/4
+    both = np.stack([1 - PROBABILITIES, PROBABILITIES], axis=1)
+    assert evaluation.average_precision(both, TRUTH.astype(int))[1] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+
+
+def test_interpolated_precision_by_hand() -> None:
+    both = np.stack([1 - PROBABILITIES, PROBABILITIES], axis=1)
+    recalls = np.array([0, 0.2, 1 / 3, 0.34, 2 / 3, 0.7, 1])
+    curve = evaluation.precision_at_recall(both, TRUTH.astype(int), recalls)[:, 1]
+    # at a recall of 2/3 precision is 2/3, but the later 3/4 is at no less recall
+    assert curve == pytest.approx([1, 1, 1, 3 / 4, 3 / 4, 3 / 4, 3 / 4])
+
+
+def test_interpolated_precision_is_the_maximum_of_scikit_learns_curve() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 500)
+    probabilities = generator.dirichlet(np.ones(3), 500)
+    recalls = np.linspace(0, 1, 101)
+    ours = evaluation.precision_at_recall(probabilities, labels, recalls)
+    for index in range(3):
+        precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
+        expected = [precision[recall >= level].max() for level in recalls]
+        assert ours[:, index] == pytest.approx(expected)
+
+
+def test_confusion_has_labels_in_rows_and_a_place_for_absent_classes() -> None:
+    counts = evaluation.confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=3)
+    assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_the_summary_by_hand() -> None:
+    logs = np.log([[0.5, 0.25, 0.25], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
+    labels = np.array([0, 2, 1])
+    summary = evaluation.summarise(logs, labels, ["a", "b", "c/d"])
+    assert summary.accuracy == 1
+    assert summary.loss == pytest.approx(-(math.log(0.5) + math.log(0.5) + math.log(0.8)) / 3)
+    assert summary.average_precision == {"macro": 1, "a": 1, "b": 1, "c/d": 1}

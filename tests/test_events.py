@@ -1,0 +1,146 @@
+import io
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
+from torch.utils.tensorboard import SummaryWriter
+
+from fashionboard import evaluation, graph, network
+from fashionboard.events import EventWriter
+
+KEY = "0123456789abcdef"
+PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
+TRUTH = np.array([0, 1, 1, 0, 1], bool)
+PROBABILITIES = np.array([0.1, 0.4, 0.9, 0.6, 0.1])
+
+
+def records(path: Path) -> list[Event]:
+    """Every event of a file, read by TensorBoard's own reader, which checks each record's checksum."""
+    reader = PyRecordReader_New(str(path))
+    events = []
+    while True:
+        try:
+            reader.GetNext()
+        except OutOfRangeError:
+            return events
+        events.append(Event.FromString(reader.record()))
+
+
+def write_ours(folder: Path) -> Path:
+    net = network.initial(0)
+    with EventWriter(folder, KEY) as events:
+        events.scalar("training loss", 0.125, 7)
+        events.image("grey", PIXELS, 1)
+        events.image("colour", np.stack([PIXELS] * 3, axis=2), 2)
+        events.pr_curve("pr_curve/a", evaluation.pr_counts(TRUTH, PROBABILITIES, 127), 3)
+        events.text("note", "**bold**", 4)
+        events.graph(graph.trace(net, torch.zeros(4, 1, 28, 28)))
+    return events.path
+
+
+def write_theirs(folder: Path) -> Path:
+    net = network.initial(0)
+    with SummaryWriter(str(folder)) as events, warnings.catch_warnings():
+        events.add_scalar("training loss", 0.125, 7)
+        events.add_image("grey", PIXELS, 1, dataformats="HW")
+        events.add_image("colour", np.stack([PIXELS] * 3, axis=2), 2, dataformats="HWC")
+        events.add_pr_curve("pr_curve/a", TRUTH, PROBABILITIES, 3)
+        events.add_text("note", "**bold**", 4)
+        warnings.simplefilter("ignore")  # torch's own tracer is deprecated by torch
+        events.add_graph(net, torch.zeros(4, 1, 28, 28))
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_the_events_are_those_of_torchs_writer(tmp_path: Path) -> None:
+    ours, theirs = records(write_ours(tmp_path / "a")), records(write_theirs(tmp_path / "b"))
+    # torch adds run metadata that say "CPU" whatever the device is: left out
+    assert theirs.pop().HasField("tagged_run_metadata")
+    assert [e.WhichOneof("what") for e in ours] == [e.WhichOneof("what") for e in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.step == other.step
+        if one.HasField("graph_def"):
+            assert GraphDef.FromString(one.graph_def) == GraphDef.FromString(other.graph_def)
+        elif one.HasField("summary"):
+            (value,), (expected,) = one.summary.value, other.summary.value
+            _without_what_nobody_sees(expected)
+            _without_what_nobody_sees(value)
+            assert value == expected
+
+
+def _without_what_nobody_sees(value: Summary.Value) -> None:
+    # torch adds a suffix to the tag of a text, stores grey as RGB, and rounds counts on the way
+    value.tag = value.tag.removesuffix("/text_summary")
+    value.metadata.plugin_data.ClearField("content")
+    if value.HasField("image"):
+        picture = Image.open(io.BytesIO(value.image.encoded_image_string)).convert("RGB")
+        value.image.encoded_image_string = picture.tobytes()
+        value.image.colorspace = 3
+    if value.metadata.plugin_data.plugin_name == "pr_curves":
+        floats = list(value.tensor.float_val) or list(np.frombuffer(value.tensor.tensor_content, np.float32))
+        value.tensor.ClearField("tensor_content")
+        value.tensor.float_val[:] = [round(x, 5) for x in floats]
+
+
+def test_tensorboard_reads_every_kind_back(tmp_path: Path) -> None:
+    write_ours(tmp_path)
+    read = EventAccumulator(str(tmp_path)).Reload()
+    assert [(e.step, e.value) for e in read.Scalars("training loss")] == [(7, 0.125)]
+    assert [(e.step, e.width, e.height) for e in read.Images("colour")] == [(2, 16, 16)]
+    assert read.Tensors("pr_curve/a")[0].tensor_proto.tensor_shape.dim[1].size == 127
+    assert read.Tensors("note")[0].tensor_proto.string_val == [b"**bold**"]
+    assert any(node.name.startswith("Net/Conv2d[conv1]") for node in read.Graph().node)
+
+
+def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from tests import test_events as t; t.write_ours(pathlib.Path(sys.argv[1]))"
+    )
+    written = set()
+    for seed in ("1", "2", "3"):
+        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": "src", "TZ": f"UTC+{seed}"}
+        root = Path(__file__).parents[1]
+        subprocess.run(
+            [sys.executable, "-c", program, tmp_path / seed], check=True, env=environment, cwd=root
+        )
+        (path,) = (tmp_path / seed).iterdir()
+        written.add((path.name, path.read_bytes()))
+    assert len(written) == 1
+
+
+def test_the_name_and_the_times_come_from_the_key(tmp_path: Path) -> None:
+    paths = []
+    for key in (KEY, "fedcba9876543210"):
+        with EventWriter(tmp_path, key) as events:
+            events.scalar("a", 1.0, 0)
+            events.scalar("a", 1.0, 50)
+        paths.append(events.path)
+    assert paths[0].name == f"events.out.tfevents.{KEY}"
+    (_, first, second), (_, other, _) = records(paths[0]), records(paths[1])
+    assert second.wall_time - first.wall_time == pytest.approx(50, abs=1e-6)  # seconds, float64
+    assert first.wall_time != other.wall_time
+
+
+def test_an_error_leaves_no_event_file(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), EventWriter(tmp_path, KEY) as events:
+        events.scalar("a", 1.0)
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_flushed_can_be_read_while_the_file_is_open(tmp_path: Path) -> None:
+    with EventWriter(tmp_path, KEY) as events:
+        events.scalar("a", 1.0)
+        events.flush()
+        assert len(records(events.path)) == 2

@@ -1,0 +1,23 @@
+import torch
+
+from fashionboard import graph, network
+
+
+def test_the_graph_holds_the_layers_by_name_with_shapes() -> None:
+    traced = graph.trace(network.initial(0), torch.zeros(4, 1, 28, 28))
+    names = {part for node in traced.node for part in node.name.split("/")}
+    layers = {
+        "Conv2d[conv1]",
+        "MaxPool2d[pool]",
+        "Conv2d[conv2]",
+        "Linear[fc1]",
+        "Linear[fc2]",
+        "Linear[fc3]",
+    }
+    assert layers | {"Net"} <= names
+    shapes = {
+        tuple(dim.size for dim in shape.dim)
+        for node in traced.node
+        for shape in node.attr["_output_shapes"].list.shape
+    }
+    assert {(4, 1, 28, 28), (4, 6, 24, 24), (4, 16, 8, 8), (4, 120), (4, 84), (4, 10)} <= shapes

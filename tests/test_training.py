@@ -1,0 +1,118 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn, optim
+from torchvision import transforms
+
+from fashionboard import compute, network, training
+from fashionboard.dataset import Images
+from fashionboard.errors import TrainingError
+from fashionboard.params import Train
+
+CPU = torch.device("cpu")
+
+
+def settings(**changes: object) -> Train:
+    defaults = {
+        "seed": 0,
+        "epochs": 1,
+        "batch_size": 4,
+        "lr": 0.001,
+        "momentum": 0.9,
+        "log_every": 20,
+        "device": "cpu",
+        "threads": 1,
+    }
+    return Train.model_validate({**defaults, **changes})
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    compute.configure("cpu", 1)
+
+
+def plain_loop(net: nn.Module, images: Images, wanted: Train) -> list[float]:
+    """The tutorial's loop as it stands there, over the same order; returns the loss of each step."""
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    criterion = nn.CrossEntropyLoss()
+    optimizer = optim.SGD(net.parameters(), lr=wanted.lr, momentum=wanted.momentum)
+    losses = []
+    for epoch in range(wanted.epochs):
+        order = training.order(len(images), wanted.seed, epoch)
+        for start in range(0, len(images), wanted.batch_size):
+            at = order[start : start + wanted.batch_size]
+            inputs = torch.stack([transform(images.pixels[i][:, :, None]) for i in at])
+            labels = torch.tensor(images.labels[at].astype(np.int64))
+            optimizer.zero_grad()
+            loss = criterion(net(inputs), labels)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses
+
+
+@pytest.mark.parametrize(("epochs", "batch_size"), [(10, 4), (3, 7), (2, 64)])
+def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int) -> None:
+    wanted = settings(epochs=epochs, batch_size=batch_size, log_every=1)
+    ours, theirs = network.initial(0), network.initial(0)
+    losses = [report.loss for report in training.train(ours, images, wanted, CPU)]
+    assert losses == pytest.approx(plain_loop(theirs, images, wanted), abs=1e-5)
+    # oneDNN and the fused optimizer round the last bits of float32 differently, a few hundred times
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(one, other, rtol=0, atol=1e-6)
+
+
+def test_reports_come_at_the_tutorials_steps_with_the_means(images: Images) -> None:
+    every = [r.loss for r in training.train(network.initial(0), images, settings(epochs=2, log_every=1), CPU)]
+    reports = list(training.train(network.initial(0), images, settings(epochs=2, log_every=20), CPU))
+    # 50 batches an epoch: two intervals of 20 and one of 10
+    assert [r.step for r in reports] == [19, 39, 49, 69, 89, 99]
+    first = 0
+    for report in reports:
+        assert report.loss == pytest.approx(np.mean(every[first : report.step + 1]), rel=1e-12)
+        first = report.step + 1
+
+
+def test_a_report_shows_what_the_net_thinks_of_the_last_batch(images: Images) -> None:
+    net = network.initial(0)
+    for report in training.train(net, images, settings(), CPU):
+        at = training.order(len(images), 0, 0)[report.step * 4 : report.step * 4 + 4]
+        assert np.array_equal(report.positions, at)
+        with torch.no_grad():
+            probabilities = net(network.normalise(torch.tensor(images.pixels[at]))).softmax(dim=1).numpy()
+        assert np.array_equal(report.predicted, probabilities.argmax(axis=1))
+        assert np.array_equal(report.confidence, probabilities.max(axis=1))
+
+
+def test_four_images_at_most_are_shown_and_a_batch_of_one_works(images: Images) -> None:
+    for batch_size, shown in ((1, 1), (3, 3), (64, 4)):
+        reports = list(training.train(network.initial(0), images, settings(batch_size=batch_size), CPU))
+        assert len(reports[0].positions) == shown
+
+
+def test_a_seed_of_its_own_orders_each_epoch() -> None:
+    orders = {(seed, epoch): tuple(training.order(50, seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}
+    assert len(set(orders.values())) == 4
+    assert all(sorted(order) == list(range(50)) for order in orders.values())
+    assert tuple(training.order(50, 0, 1)) == orders[0, 1]
+
+
+def test_the_same_seed_gives_the_same_bits(images: Images) -> None:
+    nets = [network.initial(0), network.initial(0)]
+    for net in nets:
+        list(training.train(net, images, settings(), CPU))
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_learns(images: Images) -> None:
+    reports = list(training.train(network.initial(0), images, settings(epochs=30, log_every=50), CPU))
+    assert reports[0].loss == pytest.approx(math.log(10), abs=0.1)  # chance, before anything is learnt
+    assert reports[-1].loss < 0.5
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(images: Images) -> None:
+    with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+ with train\.lr=10"):
+        list(training.train(network.initial(0), images, settings(lr=10), CPU))

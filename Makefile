@@ -2,11 +2,12 @@
 PYTHON ?= python3
 SHELL := /bin/bash
 BIN := .venv/bin
+INSTALLED := .venv/.installed
 READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo test lint tensorboard clean-venv
+.PHONY: help setup repro demo test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -14,20 +15,23 @@ help: ## list the targets
 
 setup: $(READY) ## create .venv with the pinned requirements and this package
 
-$(READY): requirements.txt pyproject.toml
+$(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); name one: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@echo "Setting up .venv: about 6 GB, mostly torch; a few minutes, once."
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(READY): $(INSTALLED) pyproject.toml
+	@echo "Installing this package into .venv."
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
-	@echo "Set-up done."
 
 repro: $(READY) ## run the pipeline on Fashion-MNIST with the committed parameters
 	@echo "Running the stages that need it: dvc repro"
 	@dvc repro
-	@dvc metrics show
+	@cat metrics/evaluate.json
 	@echo "Look at it: make tensorboard"
 
 demo: $(READY) ## run the pipeline on the drawn data set, without any download

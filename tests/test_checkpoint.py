@@ -24,7 +24,8 @@ def test_the_net_comes_back_whole(tmp_path: Path) -> None:
 def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from fashionboard import checkpoint, network;"
-        "checkpoint.save(pathlib.Path(sys.argv[1]), network.initial(0), checkpoint.Origin('x', tuple('abcdefghij')))"
+        "origin = checkpoint.Origin('x', tuple('abcdefghij'));"
+        "checkpoint.save(pathlib.Path(sys.argv[1]), network.initial(0), origin)"
     )
     written = set()
     for seed in ("1", "2", "3"):

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from fashionboard import outputs
 def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:
     outputs.write_bytes(tmp_path / "a" / "b", b"x")
     assert (tmp_path / "a" / "b").read_bytes() == b"x"
-    assert os.listdir(tmp_path / "a") == ["b"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
@@ -18,7 +17,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         outputs.write_json(tmp_path / "f.json", {"a": float("nan")})
     assert json.loads((tmp_path / "f.json").read_text()) == {"a": 1}
-    assert os.listdir(tmp_path) == ["f.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["f.json"]
 
 
 def test_csv_quotes_and_ends_lines_the_same_everywhere(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ def main() -> None:
     else:
         sources = download.sources(settings.mirrors, os.environ)
         download.fetch(OUT, sources, settings.timeout, settings.retries)
-        dataset.write_description(OUT, download.DESCRIPTION)
 
 
 if __name__ == "__main__":

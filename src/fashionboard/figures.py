@@ -106,7 +106,7 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str)
     axes.tick_params(labelsize=7)
     for row, column in np.ndindex(*counts.shape):
         shade = "black" if shares[row, column] > 0.5 else "white"
-        axes.text(column, row, counts[row, column], ha="center", va="center", color=shade, fontsize=6)
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade, fontsize=6)
     return _render(figure)
 
 

@@ -28,7 +28,7 @@ $(READY): $(INSTALLED) pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-repro: $(READY) ## run the pipeline on Fashion-MNIST with the committed parameters
+repro: $(READY) ## run what params.yaml says: Fashion-MNIST, unless it was changed
 	@echo "Running the stages that need it: dvc repro"
 	@dvc repro
 	@cat metrics/evaluate.json
@@ -38,7 +38,7 @@ demo: $(READY) ## run the pipeline on the drawn data set, without any download
 	@scripts/demo
 
 test: $(READY) ## run all tests
-	@pytest
+	@pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY) ## check style and types
 	@ruff check
@@ -46,4 +46,4 @@ lint: $(READY) ## check style and types
 	@mypy
 
 tensorboard: $(READY) ## show the workspace's runs/ on http://localhost:6006
-	@tensorboard --logdir runs --samples_per_plugin images=1000
+	@tensorboard --logdir runs --samples_per_plugin images=1000,scalars=1000000

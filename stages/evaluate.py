@@ -21,30 +21,27 @@ def main() -> None:
     from fashionboard.events import EventWriter
 
     compute.configure("cpu", settings.threads)
-    test = dataset.load(RAW, "test")
-    net, origin = checkpoint.load(MODEL)
-    log_probabilities = inference.log_probabilities(net, test.pixels, settings.batch_size)
-    probabilities, predicted = np.exp(log_probabilities), log_probabilities.argmax(axis=1)
-    summary = evaluation.summarise(log_probabilities, test.labels, origin.classes)
-    confusion = evaluation.confusion(predicted, test.labels, len(origin.classes))
-    tested = f"the {len(test):,} test images of {origin.data_set}"
+    about, test = dataset.describe(RAW), dataset.load(RAW, "test")
+    net = checkpoint.load(MODEL, checkpoint.Origin(about.name, about.classes))
+    logs = inference.log_probabilities(net, test.pixels, settings.batch_size)
+    probabilities, predicted = np.exp(logs), logs.argmax(axis=1)
+    summary = evaluation.summarise(logs, test.labels, about.classes)
+    confusion = evaluation.confusion(predicted, test.labels, len(about.classes))
+    tested = f"the {len(test):,} test images of {about.name}"
     with EventWriter(RUN, inputs.key("evaluate", settings)) as events:
-        for index, name in enumerate(origin.classes):
+        for index, name in enumerate(about.classes):
             counts = evaluation.pr_counts(test.labels == index, probabilities[:, index], settings.thresholds)
             events.pr_curve(f"pr_curve/{name}", counts)
         for name, score in summary.average_precision.items():
             events.scalar(f"average precision/{name}", score)
         events.scalar("accuracy", summary.accuracy)
-        events.image("confusion matrix", figures.confusion(confusion, origin.classes, tested))
+        events.image("confusion matrix", figures.confusion(confusion, about.classes, tested))
         events.text("data_set", f"Evaluated on {tested}.")
-    recalls = np.linspace(0, 1, 101)
-    curves = evaluation.precision_at_recall(probabilities, test.labels, recalls)
-    points = np.column_stack([recalls, curves]).tolist()
-    outputs.write_csv(PLOTS / "precision_recall.csv", ["recall", *origin.classes], points)
-    names = np.array(origin.classes)
-    decisions = zip(names[test.labels], names[predicted], strict=True)
+    curves = np.column_stack([evaluation.RECALLS, evaluation.precision_at_recall(probabilities, test.labels)])
+    outputs.write_csv(PLOTS / "precision_recall.csv", ["recall", *about.classes], curves.tolist())
+    decisions = [(about.classes[a], about.classes[b]) for a, b in zip(test.labels, predicted, strict=True)]
     outputs.write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], decisions)
-    outputs.write_json(METRICS, {"data_set": origin.data_set, **asdict(summary)})
+    outputs.write_json(METRICS, {"data_set": about.name, **asdict(summary)})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What several tests share: small images, the real files, a real repository with a finished run."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +29,6 @@ def noise() -> Images:
     """11 images of 5 x 4 pixels with every level of grey."""
     generator = np.random.default_rng(0)
     return Images(generator.integers(0, 256, (11, 5, 4), np.uint8), generator.integers(0, 10, 11, np.uint8))
-
-
-@pytest.fixture(scope="session")
-def real_files() -> Path:
-    """The folder with the four official files; FASHION_MNIST_MIRROR must name it."""
-    mirror = os.environ.get("FASHION_MNIST_MIRROR", "")
-    if not Path(mirror, "train-images-idx3-ubyte.gz").is_file():
-        pytest.skip("needs FASHION_MNIST_MIRROR to be a folder with the four official files")
-    return Path(mirror)
 
 
 @pytest.fixture(scope="session")

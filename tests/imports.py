@@ -24,10 +24,17 @@ def _imported(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = _package(path.parents[node.level - 1]) if node.level else []
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
     return names
+
+
+def _package(folder: Path) -> list[str]:
+    """Name the package that `folder` is, from the outermost in."""
+    return [*_package(folder.parent), folder.name] if (folder / "__init__.py").exists() else []
 
 
 def _files(root: Path, module: str) -> list[Path]:

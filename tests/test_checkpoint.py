@@ -15,8 +15,8 @@ ORIGIN = checkpoint.Origin("drawn", ("a", "b", "ü/c"))
 def test_the_net_comes_back_whole(tmp_path: Path) -> None:
     net = network.initial(3, classes=3)
     checkpoint.save(tmp_path / "net.safetensors", net, ORIGIN)
-    loaded, origin = checkpoint.load(tmp_path / "net.safetensors")
-    assert origin == ORIGIN
+    loaded = checkpoint.load(tmp_path / "net.safetensors", ORIGIN)
+    assert checkpoint.origin(tmp_path / "net.safetensors") == ORIGIN
     for name, tensor in net.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
 
@@ -52,6 +52,14 @@ def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net").write_bytes((tmp_path / "net").read_bytes()[:-1])
     with pytest.raises(ModelError, match="expected a safetensors file"):
         checkpoint.load(tmp_path / "net")
+
+
+def test_a_model_of_another_data_set_is_refused_where_that_matters(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "net", network.initial(0, 3), ORIGIN)
+    with pytest.raises(
+        ModelError, match="expected a model of real with 3 classes, found one of drawn with 3"
+    ):
+        checkpoint.load(tmp_path / "net", checkpoint.Origin("real", ORIGIN.classes))
 
 
 def test_a_foreign_model_is_refused(tmp_path: Path) -> None:

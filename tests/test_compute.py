@@ -1,8 +1,19 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from fashionboard import compute
 from fashionboard.errors import TrainingError
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
 
 
 def test_the_thread_count_is_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,12 @@ def test_images_and_labels_must_belong_together(saved: Path) -> None:
         dataset.load(saved, "test")
 
 
+def test_images_must_have_the_size_that_the_net_takes(saved: Path) -> None:
+    dataset.images_path(saved, "test").write_bytes(idx.encode(np.zeros((200, 32, 32), np.uint8)))
+    with pytest.raises(DataError, match=r"expected images \(n, 28, 28\).*found \(200, 32, 32\)"):
+        dataset.load(saved, "test")
+
+
 def test_a_label_must_be_a_class(saved: Path) -> None:
     dataset.labels_path(saved, "test").write_bytes(idx.encode(np.full(200, 10, np.uint8)))
     with pytest.raises(DataError, match="expected labels below 10, found 10"):

@@ -43,6 +43,8 @@ def test_deps_are_exactly_the_modules_that_the_stage_imports(root: Path, stage: 
             "src/fashionboard/card.py",
         ),
         ("stages/embed.py", "from stages import train", "stages/train.py"),
+        ("src/fashionboard/idx.py", "from . import card", "src/fashionboard/card.py"),
+        ("src/fashionboard/idx.py", "from .card import markdown", "src/fashionboard/card.py"),
         ("src/fashionboard/idx.py", "from fashionboard import card", "src/fashionboard/card.py"),
     ],
 )
@@ -61,7 +63,9 @@ def test_an_import_without_its_dep_is_found(
 def test_a_stage_reads_its_own_section_and_nothing_else(root: Path, stage: str) -> None:
     section = "data" if stage == "download" else stage
     assert stages(root)[stage]["params"] == [section]
-    assert f'params.load(Path("params.yaml")).{section}\n' in (root / "stages" / f"{stage}.py").read_text()
+    code = (root / "stages" / f"{stage}.py").read_text()
+    assert f'settings = params.load(Path("params.yaml")).{section}\n' in code
+    assert code.count("params.load(") == 1
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -74,4 +78,4 @@ def test_a_stage_is_described_and_every_output_cached(root: Path, stage: str) ->
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_short(root: Path, stage: str) -> None:
-    assert len((root / "stages" / f"{stage}.py").read_text().splitlines()) <= 60
+    assert len((root / "stages" / f"{stage}.py").read_text().splitlines()) <= 60  # imports included

@@ -54,6 +54,12 @@ def test_interpolated_precision_by_hand() -> None:
     assert curve == pytest.approx([1, 1, 1, 3 / 4, 3 / 4, 3 / 4, 3 / 4])
 
 
+def test_no_precision_is_made_up_where_the_likeliest_image_is_wrong() -> None:
+    both = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])  # by falling probability of 1: 0, 1, 0
+    curve = evaluation.precision_at_recall(both, np.array([0, 0, 1]), np.array([0.0, 1.0]))[:, 1]
+    assert curve == pytest.approx([1 / 2, 1 / 2])
+
+
 def test_interpolated_precision_is_the_maximum_of_scikit_learns_curve() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 500)
@@ -62,7 +68,7 @@ def test_interpolated_precision_is_the_maximum_of_scikit_learns_curve() -> None:
     ours = evaluation.precision_at_recall(probabilities, labels, recalls)
     for index in range(3):
         precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
-        expected = [precision[recall >= level].max() for level in recalls]
+        expected = [precision[:-1][recall[:-1] >= level].max() for level in recalls]
         assert ours[:, index] == pytest.approx(expected)
 
 
@@ -73,8 +79,11 @@ def test_confusion_has_labels_in_rows_and_a_place_for_absent_classes() -> None:
 
 def test_the_summary_by_hand() -> None:
     logs = np.log([[0.5, 0.25, 0.25], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
-    labels = np.array([0, 2, 1])
+    labels = np.array([0, 1, 2])
     summary = evaluation.summarise(logs, labels, ["a", "b", "c/d"])
-    assert summary.accuracy == 1
-    assert summary.loss == pytest.approx(-(math.log(0.5) + math.log(0.5) + math.log(0.8)) / 3)
-    assert summary.average_precision == {"macro": 1, "a": 1, "b": 1, "c/d": 1}
+    assert summary.accuracy == pytest.approx(1 / 3)
+    assert summary.loss == pytest.approx(-(math.log(0.5) + math.log(0.3) + math.log(0.1)) / 3)
+    # the one image of a comes first of three, that of b second, that of c/d last
+    assert summary.average_precision == pytest.approx(
+        {"macro": (1 + 1 / 2 + 1 / 3) / 3, "a": 1, "b": 1 / 2, "c/d": 1 / 3}
+    )

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context, rcParams
 
 from fashionboard import figures
 from fashionboard.dataset import CLASSES, Images
@@ -27,7 +27,10 @@ def test_titles_are_green_where_right_and_red_where_wrong(
 
 def test_a_figure_is_the_same_whatever_matplotlib_is_told_elsewhere(images: Images) -> None:
     one = figures.class_balance(images.labels, images.labels, CLASSES)
-    assert np.array_equal(one, figures.class_balance(images.labels, images.labels, CLASSES))
+    with rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 10, "lines.linewidth": 9}):
+        other = figures.class_balance(images.labels, images.labels, CLASSES)
+        assert rcParams["font.size"] == 30  # nor is anybody else's setting lost
+    assert np.array_equal(one, other)
 
 
 def test_the_class_grid_shows_the_first_of_each_class_in_its_row(images: Images) -> None:
@@ -45,8 +48,10 @@ def test_the_class_grid_shows_the_first_of_each_class_in_its_row(images: Images)
 
 
 def test_a_class_without_images_leaves_its_row_empty(images: Images) -> None:
-    kept = images.labels != 4
-    assert figures.class_grid(images.pixels[kept], images.labels[kept], CLASSES, columns=3).size
+    kept = images.labels != 9
+    picture = figures.class_grid(images.pixels[kept], images.labels[kept], CLASSES, columns=3)
+    tenth_row = picture[-picture.shape[0] // 12 : -10, picture.shape[1] // 2]
+    assert not tenth_row.any()
 
 
 def test_the_diagonal_of_a_perfect_confusion_is_bright_and_the_rest_dark() -> None:
@@ -54,5 +59,13 @@ def test_the_diagonal_of_a_perfect_confusion_is_bright_and_the_rest_dark() -> No
     area = [
         int((picture == colormaps["cividis"](end, bytes=True)[:3]).all(axis=2).sum()) for end in (0.0, 1.0)
     ]
-    # nine cells in ten are off the diagonal; the digits in a cell and the colour bar take a little
+    # nine cells in ten are off the diagonal; the digits in a cell and nothing else take a little
     assert area[0] / area[1] == pytest.approx(9, rel=0.2)
+
+
+def test_labels_are_the_rows_of_a_confusion() -> None:
+    counts = np.zeros((10, 10), np.int64)
+    counts[0, 9] = 100  # all of the first class are taken for the last
+    picture = figures.confusion(counts, CLASSES, "title")
+    rows, columns = np.nonzero((picture == colormaps["cividis"](1.0, bytes=True)[:3]).all(axis=2))
+    assert rows.max() < picture.shape[0] / 3 and columns.min() > picture.shape[1] * 2 / 3

@@ -26,6 +26,7 @@ def test_the_bytes_are_those_of_the_format() -> None:
         (b"<html>", "found 3c 68 74"),
         (b"\x1f\x8b\x08\0", "found 1f 8b 08"),
         (b"\0\0\x08\x03\0\0", "header is cut off"),
+        (b"\0\0\x08\x41" + b"\0\0\0\x01" * 65 + b"a", "expected 1 to 64 axes, found 65"),
         (b"\0\0\x08\x01\0\0\0\x05ab", r"expected 13 bytes for shape \(5,\), found 10"),
         (b"\0\0\x08\x01\0\0\0\x01ab", r"expected 9 bytes for shape \(1,\), found 10"),
         (b"\0\0\x08\x03" + b"\xff" * 12, "expected 79,228,162,458,924,105,385,300,197,391 bytes"),

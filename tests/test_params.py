@@ -70,7 +70,10 @@ def test_what_the_schema_does_not_allow_is_refused_by_name(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "[1, 2]", "train", "a: [", "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[1, 2]", "train", "a: [", "\x00", "a: 1\na: 2", "a: 2001-99-99", "a: " + "9" * 5000, "a: &x [*x]"],
+)
 def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(content)

@@ -59,7 +59,7 @@ def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int)
     ours, theirs = network.initial(0), network.initial(0)
     losses = [report.loss for report in training.train(ours, images, wanted, CPU)]
     assert losses == pytest.approx(plain_loop(theirs, images, wanted), abs=1e-5)
-    # oneDNN and the fused optimizer round the last bits of float32 differently, a few hundred times
+    # the fused optimizer rounds the last bits of float32 differently, a few hundred times
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(one, other, rtol=0, atol=1e-6)
 
@@ -111,6 +111,18 @@ def test_training_learns(images: Images) -> None:
     reports = list(training.train(network.initial(0), images, settings(epochs=30, log_every=50), CPU))
     assert reports[0].loss == pytest.approx(math.log(10), abs=0.1)  # chance, before anything is learnt
     assert reports[-1].loss < 0.5
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_cuda_learns_the_same_and_repeats_its_bits(images: Images) -> None:
+    cuda = compute.configure("cuda", 1)
+    losses = [
+        [r.loss for r in training.train(network.initial(0), images, settings(device="cuda"), cuda)]
+        for _ in range(2)
+    ]
+    assert losses[0] == losses[1]
+    on_cpu = [r.loss for r in training.train(network.initial(0), images, settings(), CPU)]
+    assert losses[0] == pytest.approx(on_cpu, abs=1e-3)  # other kernels sum in another order
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(images: Images) -> None:

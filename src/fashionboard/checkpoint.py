@@ -32,22 +32,37 @@ def save(path: Path, net: nn.Module, origin: Origin) -> None:
     outputs.write_bytes(path, safetensors.torch.save(weights, metadata={_KEY: about}))
 
 
-def load(path: Path) -> tuple[Net, Origin]:
+def load(path: Path, expected: Origin | None = None) -> Net:
     """Build the net that `path` holds.
 
-    Raises:
-        ModelError: the file is missing, is not safetensors, or holds another network.
+    expected: what the model must have been trained on, if that matters.
 
+    Raises:
+        ModelError: the file is missing, is not safetensors, holds another network, or was trained
+            on something else than expected.
     """
+    net, found = _read(path)
+    if expected is not None and found != expected:
+        raise ModelError(
+            f"{path}: expected a model of {expected.data_set} with {len(expected.classes)} classes, "
+            f"found one of {found.data_set} with {len(found.classes)}; run `dvc repro`"
+        )
+    return net
+
+
+def origin(path: Path) -> Origin:
+    """Return what the model at `path` was trained on; raises ModelError as `load` does."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[Net, Origin]:
     advice = "run `dvc repro train`, or bring it back with `dvc checkout`"
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get(_KEY, "{}"))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except OSError as error:
-        raise ModelError(
-            f"{path}: the model cannot be read ({error.strerror or 'no such file'}); {advice}"
-        ) from None
+        raise ModelError(f"{path}: the model cannot be read ({error.strerror or error}); {advice}") from None
     except (safetensors.SafetensorError, ValueError) as error:
         raise ModelError(
             f"{path}: expected a safetensors file, found something else ({error}); {advice}"
@@ -57,9 +72,9 @@ def load(path: Path) -> tuple[Net, Origin]:
             f"{path}: expected weights of {_ARCHITECTURE} saved by this project's train stage; {advice}"
         )
     try:
-        origin = Origin(about["data_set"], tuple(about["classes"]))
-        net = Net(len(origin.classes))
+        found = Origin(about["data_set"], tuple(about["classes"]))
+        net = Net(len(found.classes))
         net.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError):
         raise ModelError(f"{path}: its tensors are not those of {_ARCHITECTURE}; {advice}") from None
-    return net, origin
+    return net, found

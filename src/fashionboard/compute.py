@@ -15,7 +15,6 @@ def configure(device: str, threads: int) -> torch.device:
 
     Raises:
         TrainingError: "cuda" is asked for and there is none.
-
     """
     # cuBLAS is repeatable only with a fixed workspace, read when it starts:
     # https://docs.nvidia.com/cuda/cublas/#results-reproducibility

@@ -21,6 +21,7 @@ from fashionboard.errors import DataError
 Split = Literal["train", "test"]
 _PREFIX: dict[Split, str] = {"train": "train", "test": "t10k"}
 
+SIZE = 28  # pixels, both ways
 CLASSES = (
     "T-shirt/top",
     "Trouser",
@@ -76,7 +77,6 @@ def describe(root: Path) -> Description:
 
     Raises:
         DataError: it is missing or is not a description.
-
     """
     path = root / "dataset.json"
     try:
@@ -109,12 +109,11 @@ def load(root: Path, split: Split) -> Images:
     Raises:
         DataError: a file is missing or damaged, images and labels do not belong together, or a
             label is not the index of a class.
-
     """
     pixels, labels = idx.read(images_path(root, split)), idx.read(labels_path(root, split))
-    if pixels.ndim != 3 or labels.ndim != 1 or len(pixels) != len(labels) or len(labels) == 0:
+    if pixels.shape != (len(labels), SIZE, SIZE) or labels.shape != (len(pixels),) or len(labels) == 0:
         raise DataError(
-            f"{root} ({split}): expected images (n, height, width) and labels (n,) with n > 0, "
+            f"{root} ({split}): expected images (n, {SIZE}, {SIZE}) and labels (n,) with n > 0, "
             f"found {pixels.shape} and {labels.shape}; delete them and run `dvc repro download`"
         )
     classes = len(describe(root).classes)
@@ -131,7 +130,6 @@ def choose(images: Images, count: int, seed: int) -> Images:
 
     Raises:
         DataError: there are fewer than `count`.
-
     """
     if count > len(images):
         raise DataError(f"{count:,} images are asked for, the data set has {len(images):,}; ask for fewer")

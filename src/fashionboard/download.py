@@ -51,7 +51,9 @@ def sources(mirrors: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     """Return the sources to try in order: the one in $FASHION_MNIST_MIRROR if set, then `mirrors`."""
     first = environ.get(MIRROR_VARIABLE, "").strip()
     if first and "://" not in first:
-        first = str(Path(os.path.expanduser(first)).resolve())  # noqa: PTH111 - Path's fails for an unknown ~user
+        # an experiment runs in a copy elsewhere: what is relative is so to the repository itself
+        start = environ.get("DVC_ROOT", "")
+        first = str(Path(start, os.path.expanduser(first)).resolve())  # noqa: PTH111 - Path's fails for an unknown ~user
     return [first, *mirrors] if first else list(mirrors)
 
 
@@ -74,7 +76,6 @@ def fetch(
 
     Raises:
         DownloadError: no source delivered an archive, or `root` cannot be written.
-
     """
     failed: set[str] = set()
     try:

@@ -162,7 +162,6 @@ def draw(images: int, seed: int, split: Split) -> Images:
 
     Raises:
         ValueError: `images` or `seed` is negative.
-
     """
     rng = np.random.default_rng([seed, _SPLIT_CODE[split]])
     labels = rng.permutation(np.arange(images) % len(CLASSES)).astype(np.uint8)

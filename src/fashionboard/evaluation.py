@@ -15,6 +15,10 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
 
 
+# where the precision-recall plot has its points
+RECALLS: Floats = np.linspace(0, 1, 101)
+
+
 @dataclass(frozen=True)
 class Summary:
     """A classifier in numbers.
@@ -90,7 +94,7 @@ def pr_counts(truth: npt.NDArray[np.bool_], probabilities: Floats, thresholds: i
     return np.stack(rows).astype(np.float64)
 
 
-def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats) -> Floats:
+def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats = RECALLS) -> Floats:
     """Return the best precision that each class reaches at no less than each recall.
 
     recalls: float64 (points,), 0 to 1. Returns float64 (points, classes), 0 to 1, which falls as
@@ -100,6 +104,8 @@ def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats) 
     columns = []
     for index in range(probabilities.shape[1]):
         precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
+        # the last point, recall 0 with precision 1, is scikit-learn's own addition: no threshold reaches it
+        precision, recall = precision[:-1], recall[:-1]
         # recall falls along the arrays, so the best precision at no less recall is a running maximum
         best = np.maximum.accumulate(precision)
         columns.append(best[len(recall) - np.searchsorted(recall[::-1], recalls) - 1])

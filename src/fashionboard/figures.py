@@ -6,17 +6,17 @@ No pyplot: it keeps figures in a global list and picks a window system.
 import math
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
+from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+# a person's own matplotlibrc, or what a notebook has set, must not change what is drawn
+_same_everywhere = style.context("default")
+
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.integer]
-
-# a person's own matplotlibrc must not change what is drawn
-matplotlib.rcdefaults()
 
 # TensorBoard shows images 350 pixels wide: text is sized for that, and drawn twice as fine
 _WIDTH = 3.5  # inches
@@ -26,6 +26,7 @@ _BLUE, _ORANGE = "#0072b2", "#e69f00"
 _RIGHT, _WRONG = "green", "red"
 
 
+@_same_everywhere
 def predictions(
     pixels: Pixels,
     labels: Labels,
@@ -55,6 +56,7 @@ def predictions(
     return _render(figure)
 
 
+@_same_everywhere
 def class_grid(pixels: Pixels, labels: Labels, classes: Sequence[str], columns: int) -> Pixels:
     """Draw a row of images a class, the first `columns` of each in the order given.
 
@@ -73,6 +75,7 @@ def class_grid(pixels: Pixels, labels: Labels, classes: Sequence[str], columns: 
     return _render(figure)
 
 
+@_same_everywhere
 def class_balance(train: Labels, test: Labels, classes: Sequence[str]) -> Pixels:
     """Draw how many images of each class there are; train and test: labels (images,)."""
     figure = _figure(height=3.4)
@@ -91,6 +94,7 @@ def class_balance(train: Labels, test: Labels, classes: Sequence[str]) -> Pixels
     return _render(figure)
 
 
+@_same_everywhere
 def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> Pixels:
     """Draw a confusion matrix, int64 (classes, classes), rows by label and columns by prediction.
 

@@ -20,7 +20,6 @@ def read(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         DataError: the file is missing, is not IDX of unsigned bytes, or its length is not the
             one that its header gives.
-
     """
     try:
         content = path.read_bytes()
@@ -34,7 +33,6 @@ def decode(content: bytes, name: str) -> npt.NDArray[np.uint8]:
 
     Raises:
         DataError: as for `read`.
-
     """
     if len(content) < 4 or content[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
         raise DataError(
@@ -42,6 +40,10 @@ def decode(content: bytes, name: str) -> npt.NDArray[np.uint8]:
             f"found {content[:3].hex(' ') or 'nothing'}; delete it and run `dvc repro download`"
         )
     header = 4 + 4 * content[3]
+    if not 1 <= content[3] <= 64:
+        raise DataError(
+            f"{name}: expected 1 to 64 axes, found {content[3]}; delete it and run `dvc repro download`"
+        )
     if len(content) < header:
         raise DataError(f"{name}: the IDX header is cut off; delete it and run `dvc repro download`")
     shape = struct.unpack(f">{content[3]}I", content[4:header])
@@ -55,6 +57,6 @@ def decode(content: bytes, name: str) -> npt.NDArray[np.uint8]:
 
 
 def encode(array: npt.NDArray[np.uint8]) -> bytes:
-    """Return the bytes of the IDX file that holds `array` (uint8, 1 to 255 axes)."""
+    """Return the bytes of the IDX file that holds `array` (uint8, 1 to 64 axes, as many as numpy has)."""
     header = struct.pack(f">4B{array.ndim}I", 0, 0, _UNSIGNED_BYTE, array.ndim, *array.shape)
     return header + array.tobytes()

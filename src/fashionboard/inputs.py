@@ -3,8 +3,8 @@
 import hashlib
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 
 def key(stage: str, settings: BaseModel, root: Path = Path()) -> str:
@@ -12,7 +12,7 @@ def key(stage: str, settings: BaseModel, root: Path = Path()) -> str:
 
     stage: a name in `root`/dvc.yaml, whose `deps` are read. settings: its section of params.yaml.
     """
-    declared = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
+    declared = YAML(typ="safe", pure=True).load(root / "dvc.yaml")["stages"][stage]["deps"]
     digest = hashlib.sha256(f"{stage} {settings.model_dump_json()}".encode())
     for name in sorted(declared):
         for file in _files(root / name):

@@ -34,7 +34,7 @@ class Net(nn.Module):
 def initial(seed: int, classes: int = 10) -> Net:
     """Return a Net with PyTorch's own initial weights, drawn from `seed`; no other generator is touched."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return Net(classes)
 
 

@@ -23,7 +23,6 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 
     Raises:
         ValueError: a number in it is not finite, which JSON cannot hold.
-
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, (text + "\n").encode())

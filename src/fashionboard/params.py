@@ -1,12 +1,12 @@
 """The schema of params.yaml: every knob, its type and its range. The only reader of that file."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from fashionboard.errors import ParameterError
 
@@ -83,17 +83,6 @@ class Params(_Section):
     evaluate: Evaluate
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML reads YAML 1.1, where `1e-05` is a string; DVC writes YAML 1.2, where it is a float."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
 def load(path: Path) -> Params:
     """Read and check the whole of params.yaml at `path`.
 
@@ -103,13 +92,13 @@ def load(path: Path) -> Params:
     Raises:
         ParameterError: the file is missing or is not YAML, or a key is unknown, missing, of
             another type or out of range.
-
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        # YAML 1.2, as DVC reads it: in 1.1 `1e-05`, which `-S train.lr=1e-5` writes, is a string
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError) as error:
         raise ParameterError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         return Params.model_validate({} if content is None else content)

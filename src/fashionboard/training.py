@@ -49,8 +49,7 @@ def train(net: nn.Module, images: Images, settings: Train, device: torch.device)
     the last report of an epoch is the mean over fewer.
 
     Raises:
-        TrainingError: the loss is not finite.
-
+        TrainingError: the loss is not finite, or the weights are not at the end of an interval.
     """
     net.to(device).train()
     pixels = torch.tensor(images.pixels, device=device)
@@ -91,4 +90,6 @@ def _report(net: nn.Module, step: int, loss: float, positions: Tensor, pixels: T
     with torch.no_grad():
         probabilities = functional.softmax(net(normalise(pixels[positions])), dim=1)
     confidence, predicted = probabilities.max(dim=1)
+    if not confidence.isfinite().all():
+        raise TrainingError(f"the weights are not finite after step {step}; try a smaller train.lr")
     return Report(step, loss, positions.cpu().numpy(), predicted.cpu().numpy(), confidence.cpu().numpy())

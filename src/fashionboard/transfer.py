@@ -61,7 +61,6 @@ def bring(archive: Archive, source: str, packed: Path, timeout: float, retries: 
 
     Raises:
         SourceError: the source does not deliver the archive.
-
     """
     for attempt in range(retries + 1):
         try:

@@ -1,6 +1,7 @@
 """The five stages. Each is run as `python -m stages.<name>` from the repository's root."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -12,3 +13,11 @@ if importlib.util.find_spec("pydantic") is None:
         f"error: expected a Python with this project's requirements, found {sys.executable}; "
         "use `source .venv/bin/activate` first, or `make repro`"
     )
+
+# a person's own settings must not reach a figure, nor their faults a stage
+os.environ["MPLBACKEND"] = "agg"
+os.environ["MATPLOTLIBRC"] = os.devnull
+
+from fashionboard import lifetime
+
+lifetime.guard()

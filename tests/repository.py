@@ -91,13 +91,16 @@ class Repository:
             section[name] = value
         path.write_text(yaml.safe_dump(params))
 
-    def clone(self, path: Path) -> "Repository":
-        """Clone what is committed, with the same cache."""
+    def clone(self, path: Path, own_cache: bool = False) -> "Repository":
+        """Clone what is committed, with the same cache or a copy of it."""
         self.run("git", "clone", "-q", str(self.path), str(path))
         copy = Repository(path)
         copy.git("config", "user.name", "Test")
         copy.git("config", "user.email", "test@localhost")
-        copy.dvc("cache", "dir", "--local", str(self.path / ".dvc" / "cache"))
+        if own_cache:
+            shutil.copytree(self.path / ".dvc" / "cache", path / ".dvc" / "cache")
+        else:
+            copy.dvc("cache", "dir", "--local", str(self.path / ".dvc" / "cache"))
         return copy
 
 

@@ -68,7 +68,15 @@ def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "net")
 
 
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    net = network.initial(0, 3)
+    torch.nn.init.constant_(net.fc1.bias, float("nan"))
+    checkpoint.save(tmp_path / "net", net, ORIGIN)
+    with pytest.raises(ModelError, match="finite"):
+        checkpoint.load(tmp_path / "net")
+
+
 def test_weights_of_other_shapes_are_refused(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "net", network.initial(0, 4), ORIGIN)
-    with pytest.raises(ModelError, match="its tensors are not those of Net"):
+    with pytest.raises(ModelError, match="its tensors are not the finite float32 weights of Net"):
         checkpoint.load(tmp_path / "net")

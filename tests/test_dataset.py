@@ -41,7 +41,18 @@ def test_a_label_must_be_a_class(saved: Path) -> None:
         dataset.load(saved, "test")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"name": "x", "classes": []}', "\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"name": "x", "classes": []}',
+        "\xff",
+        "[" * 100_000,
+        '{"name": "x", "title": "", "source": "", "licence": "", "classes": [1]}',
+    ],
+)
 def test_a_damaged_description_is_refused(saved: Path, content: str) -> None:
     (saved / "dataset.json").write_text(content, encoding="latin-1")
     with pytest.raises(DataError, match=r"dataset\.json: not a data set's description"):

@@ -318,6 +318,9 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert first("~no-such-user/folder") == str(tmp_path / "~no-such-user" / "folder")
     assert first("file:///a%20b") == "file:///a%20b"
     assert first("https://host/path/") == "https://host/path/"
+    # in the copy that DVC makes for an experiment, a relative folder is still the repository's
+    in_a_copy = {"FASHION_MNIST_MIRROR": "folder", "DVC_ROOT": str(tmp_path / "main")}
+    assert download.sources([], in_a_copy) == [str(tmp_path / "main" / "folder")]
     assert download.sources(["http://mirror"], {"FASHION_MNIST_MIRROR": " "}) == ["http://mirror"]
     assert download.sources(["http://mirror"], {}) == ["http://mirror"]
 

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from fashionboard import errors
@@ -17,9 +19,24 @@ def test_an_expected_error_is_one_line_and_exit_code_one(capsys: pytest.CaptureF
     assert caught.value.code == "error: nothing here"
 
 
-def test_a_bug_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError):
-        errors.run(raiser(ZeroDivisionError()))
+def test_an_error_with_line_ends_is_still_one_line() -> None:
+    with pytest.raises(SystemExit) as caught:
+        errors.run(raiser(errors.DataError("a\n  b")))
+    assert caught.value.code == "error: a b"
+
+
+def test_a_full_disk_is_one_line() -> None:
+    with pytest.raises(SystemExit) as caught:
+        errors.run(raiser(OSError(errno.ENOSPC, "No space left on device", "runs/x")))
+    assert caught.value.code == (
+        "error: runs/x cannot be written (No space left on device); make room or give access"
+    )
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), OSError(errno.EBADF, "Bad file descriptor")])
+def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
+    with pytest.raises(type(bug)):
+        errors.run(raiser(bug))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 import io
+import resource
+import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -120,14 +123,15 @@ def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_name_and_the_times_come_from_the_key(tmp_path: Path) -> None:
-    paths = []
+    written = {}
     for key in (KEY, "fedcba9876543210"):
         with EventWriter(tmp_path, key) as events:
             events.scalar("a", 1.0, 0)
             events.scalar("a", 1.0, 50)
-        paths.append(events.path)
-    assert paths[0].name == f"events.out.tfevents.{KEY}"
-    (_, first, second), (_, other, _) = records(paths[0]), records(paths[1])
+        # a run has one event file: an older one is gone
+        assert [path.name for path in tmp_path.iterdir()] == [f"events.out.tfevents.{key}"]
+        written[key] = records(events.path)
+    (_, first, second), (_, other, _) = written.values()
     assert second.wall_time - first.wall_time == pytest.approx(50, abs=1e-6)  # seconds, float64
     assert first.wall_time != other.wall_time
 
@@ -135,6 +139,28 @@ def test_the_name_and_the_times_come_from_the_key(tmp_path: Path) -> None:
 def test_an_error_leaves_no_event_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError), EventWriter(tmp_path, KEY) as events:
         events.scalar("a", "not a number")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let no file grow beyond 10,000 bytes, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_full_disk_leaves_no_event_file(tmp_path: Path) -> None:
+    def write() -> None:
+        with EventWriter(tmp_path, KEY) as events:
+            events.text("long", "x" * 20_000)
+
+    with pytest.raises(OSError, match="File too large"):
+        write()
     assert list(tmp_path.iterdir()) == []
 
 

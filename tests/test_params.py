@@ -72,12 +72,43 @@ def test_what_the_schema_does_not_allow_is_refused_by_name(
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[1, 2]", "train", "a: [", "\x00", "a: 1\na: 2", "a: 2001-99-99", "a: " + "9" * 5000, "a: &x [*x]"],
+    [
+        "",
+        "[1, 2]",
+        "train",
+        "a: [",
+        "\x00",
+        "a: 1\na: 2",
+        "a: 2001-99-99",
+        "a: " + "9" * 5000,
+        "a: &x [*x]",
+        "a: !!int x",
+        "null: 1",
+        "2020-01-01: 1",
+    ],
 )
 def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(content)
     with pytest.raises(ParameterError, match=r"^params\.yaml: [^\n]+$"):
+        params.load(path)
+
+
+def test_many_faults_are_counted_and_long_values_cut(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("".join(f"k{n}: [{'1, ' * 1000}]\n" for n in range(100)))
+    with pytest.raises(
+        ParameterError, match=r"and 100 more$"
+    ) as caught:  # of these 100 and 5 missing, 5 shown
+        params.load(path)
+    assert len(str(caught.value)) < 1000
+
+
+def test_more_points_than_drawn_images_are_refused_before_anything_runs(tmp_path: Path, root: Path) -> None:
+    text = (root / "params.yaml").read_text().replace("dataset: fashion-mnist", "dataset: drawn")
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("train_images: 12000", "train_images: 99"))
+    with pytest.raises(ParameterError, match=r"embed\.points is 100, allowed: at most .* which is 99"):
         params.load(path)
 
 

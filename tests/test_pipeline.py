@@ -206,7 +206,10 @@ def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
         ("train.lr=abc", "error: params.yaml: train.lr is 'abc', allowed: a number > 0 and <= 10"),
         ("train.lr=-1", "error: params.yaml: train.lr is -1, allowed: a number > 0 and <= 10"),
         ("evaluate.batch_size=0", "error: params.yaml: evaluate.batch_size is 0, allowed: an integer >= 1"),
-        ("embed.points=401", "error: 401 images are asked for, the data set has 400; ask for fewer"),
+        (
+            "embed.points=401",
+            "error: params.yaml: embed.points is 401, allowed: at most data.drawn.train_images",
+        ),
         ("train.device=cuda", "error: train.device is cuda, but torch finds no CUDA GPU here"),
         ("train.lr=9.9", "error: the training loss is "),
     ],

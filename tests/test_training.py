@@ -1,4 +1,5 @@
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -10,8 +11,6 @@ from fashionboard import compute, network, training
 from fashionboard.dataset import Images
 from fashionboard.errors import TrainingError
 from fashionboard.params import Train
-
-CPU = torch.device("cpu")
 
 
 def settings(**changes: object) -> Train:
@@ -31,6 +30,10 @@ def settings(**changes: object) -> Train:
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     compute.configure("cpu", 1)
+
+
+def run(net: nn.Module, images: Images, wanted: Train) -> Iterator[training.Report]:
+    return training.train(net, training.sgd(net, wanted), images, wanted)
 
 
 def plain_loop(net: nn.Module, images: Images, wanted: Train) -> list[float]:
@@ -57,7 +60,7 @@ def plain_loop(net: nn.Module, images: Images, wanted: Train) -> list[float]:
 def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int) -> None:
     wanted = settings(epochs=epochs, batch_size=batch_size, log_every=1)
     ours, theirs = network.initial(0), network.initial(0)
-    losses = [report.loss for report in training.train(ours, images, wanted, CPU)]
+    losses = [report.loss for report in run(ours, images, wanted)]
     assert losses == pytest.approx(plain_loop(theirs, images, wanted), abs=1e-5)
     # the fused optimizer rounds the last bits of float32 differently, a few hundred times
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -65,8 +68,8 @@ def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int)
 
 
 def test_reports_come_at_the_tutorials_steps_with_the_means(images: Images) -> None:
-    every = [r.loss for r in training.train(network.initial(0), images, settings(epochs=2, log_every=1), CPU)]
-    reports = list(training.train(network.initial(0), images, settings(epochs=2, log_every=20), CPU))
+    every = [r.loss for r in run(network.initial(0), images, settings(epochs=2, log_every=1))]
+    reports = list(run(network.initial(0), images, settings(epochs=2, log_every=20)))
     # 50 batches an epoch: two intervals of 20 and one of 10
     assert [r.step for r in reports] == [19, 39, 49, 69, 89, 99]
     first = 0
@@ -77,7 +80,7 @@ def test_reports_come_at_the_tutorials_steps_with_the_means(images: Images) -> N
 
 def test_a_report_shows_what_the_net_thinks_of_the_last_batch(images: Images) -> None:
     net = network.initial(0)
-    for report in training.train(net, images, settings(), CPU):
+    for report in run(net, images, settings()):
         at = training.order(len(images), 0, 0)[report.step * 4 : report.step * 4 + 4]
         assert np.array_equal(report.positions, at)
         with torch.no_grad():
@@ -88,7 +91,7 @@ def test_a_report_shows_what_the_net_thinks_of_the_last_batch(images: Images) ->
 
 def test_four_images_at_most_are_shown_and_a_batch_of_one_works(images: Images) -> None:
     for batch_size, shown in ((1, 1), (3, 3), (64, 4)):
-        reports = list(training.train(network.initial(0), images, settings(batch_size=batch_size), CPU))
+        reports = list(run(network.initial(0), images, settings(batch_size=batch_size)))
         assert len(reports[0].positions) == shown
 
 
@@ -102,13 +105,13 @@ def test_a_seed_of_its_own_orders_each_epoch() -> None:
 def test_the_same_seed_gives_the_same_bits(images: Images) -> None:
     nets = [network.initial(0), network.initial(0)]
     for net in nets:
-        list(training.train(net, images, settings(), CPU))
+        list(run(net, images, settings()))
     for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_training_learns(images: Images) -> None:
-    reports = list(training.train(network.initial(0), images, settings(epochs=30, log_every=50), CPU))
+    reports = list(run(network.initial(0), images, settings(epochs=30, log_every=50)))
     assert reports[0].loss == pytest.approx(math.log(10), abs=0.1)  # chance, before anything is learnt
     assert reports[-1].loss < 0.5
 
@@ -117,14 +120,13 @@ def test_training_learns(images: Images) -> None:
 def test_cuda_learns_the_same_and_repeats_its_bits(images: Images) -> None:
     cuda = compute.configure("cuda", 1)
     losses = [
-        [r.loss for r in training.train(network.initial(0), images, settings(device="cuda"), cuda)]
-        for _ in range(2)
+        [r.loss for r in run(network.initial(0).to(cuda), images, settings(device="cuda"))] for _ in range(2)
     ]
     assert losses[0] == losses[1]
-    on_cpu = [r.loss for r in training.train(network.initial(0), images, settings(), CPU)]
+    on_cpu = [r.loss for r in run(network.initial(0), images, settings())]
     assert losses[0] == pytest.approx(on_cpu, abs=1e-3)  # other kernels sum in another order
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(images: Images) -> None:
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+ with train\.lr=10"):
-        list(training.train(network.initial(0), images, settings(lr=10), CPU))
+        list(run(network.initial(0), images, settings(lr=10)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import nn
 
 from fashionboard import outputs
@@ -74,7 +75,11 @@ def _read(path: Path) -> tuple[Net, Origin]:
     try:
         found = Origin(about["data_set"], tuple(about["classes"]))
         net = Net(len(found.classes))
+        if not all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in weights.values()):
+            raise TypeError
         net.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError):
-        raise ModelError(f"{path}: its tensors are not those of {_ARCHITECTURE}; {advice}") from None
+        raise ModelError(
+            f"{path}: its tensors are not the finite float32 weights of {_ARCHITECTURE}; {advice}"
+        ) from None
     return net, found

@@ -81,10 +81,13 @@ def describe(root: Path) -> Description:
     path = root / "dataset.json"
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return Description(**{**fields, "classes": tuple(fields["classes"])})
+        description = Description(**{**fields, "classes": tuple(fields["classes"])})
+        if not all(isinstance(text, str) for text in [description.name, *description.classes]):
+            raise TypeError
+        return description
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); run `dvc repro download`") from None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise DataError(
             f"{path}: not a data set's description; delete it and run `dvc repro download`"
         ) from None

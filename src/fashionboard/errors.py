@@ -1,5 +1,6 @@
 """The errors that are meant for people: each says what was expected, what was found, what to do."""
 
+import errno
 import sys
 from collections.abc import Callable
 
@@ -28,12 +29,22 @@ class TrainingError(FashionboardError):
     """Training cannot start or cannot go on with these parameters."""
 
 
+# what a full or protected disk says, wherever it is written to
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
 def run(main: Callable[[], None]) -> None:
     """Call `main`; end the process with one line and exit code 1 if it raises a FashionboardError.
 
-    Every other exception is a bug and keeps its traceback.
+    The same for a disk that cannot be written. Every other exception is a bug and keeps its traceback.
     """
     try:
         main()
     except FashionboardError as error:
-        sys.exit(f"error: {error}")
+        # what is found may hold line ends of its own
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        name = error.filename or "an output"
+        sys.exit(f"error: {name} cannot be written ({error.strerror}); make room or give access")

@@ -33,7 +33,8 @@ class EventWriter:
     An event's time is a fixed day plus `step` seconds, so that TensorBoard's RELATIVE axis shows
     steps, plus a fraction of a second derived from `key`, since TensorBoard's page caches pictures
     by time. The file's name holds `key` too: TensorBoard, left open, takes a file of another name
-    for new data, but would go on reading one of the same name where it had stopped.
+    for new data, but would go on reading one of the same name where it had stopped. What another
+    run left in the folder is removed: a run has one event file.
 
     Use it as a context manager: if the block raises, the file is removed.
     """
@@ -41,6 +42,8 @@ class EventWriter:
     def __init__(self, folder: Path, key: str) -> None:
         """Open `folder`/events.out.tfevents.<key>; `key` is a hexadecimal digest of 8 or more digits."""
         folder.mkdir(parents=True, exist_ok=True)
+        for other in folder.glob("events.out.tfevents.*"):
+            other.unlink()
         self.path = folder / f"events.out.tfevents.{key}"
         self._fraction = int(key[:5], 16) / 16**5
         self._records = RecordWriter(self.path.open("wb"))
@@ -52,7 +55,11 @@ class EventWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._records.close()
+        try:
+            self._records.close()
+        except OSError:
+            self.path.unlink()
+            raise
         if error is not None:
             self.path.unlink()
 

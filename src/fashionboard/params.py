@@ -1,14 +1,17 @@
 """The schema of params.yaml: every knob, its type and its range. The only reader of that file."""
 
+import reprlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from fashionboard.errors import ParameterError
+
+_SHOWN = 5  # problems in one message
 
 # torch and numpy both take seeds of 32 bits everywhere
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -82,6 +85,15 @@ class Params(_Section):
     train: Train
     evaluate: Evaluate
 
+    @model_validator(mode="after")
+    def _enough_to_embed(self) -> Self:
+        if self.data.dataset == "drawn" and self.embed.points > self.data.drawn.train_images:
+            raise ValueError(
+                f"embed.points is {self.embed.points}, allowed: at most data.drawn.train_images, "
+                f"which is {self.data.drawn.train_images}"
+            )
+        return self
+
 
 def load(path: Path) -> Params:
     """Read and check the whole of params.yaml at `path`.
@@ -98,13 +110,16 @@ def load(path: Path) -> Params:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ParameterError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         return Params.model_validate({} if content is None else content)
     except ValidationError as error:
-        problems = "; ".join(_explain(details["loc"], details) for details in error.errors())
-        raise ParameterError(f"{path.name}: {problems}") from None
+        details = error.errors(include_url=False)
+        problems = [_explain(each["loc"], each) for each in details[:_SHOWN]]
+        if len(details) > _SHOWN:
+            problems.append(f"and {len(details) - _SHOWN} more")
+        raise ParameterError(f"{path.name}: {'; '.join(problems)}") from None
 
 
 def _explain(location: tuple[int | str, ...], details: Any) -> str:
@@ -113,7 +128,9 @@ def _explain(location: tuple[int | str, ...], details: Any) -> str:
         return f"{key} is missing, allowed: {_allowed(location)}"
     if details["type"] == "extra_forbidden":
         return f"{key} is not a parameter, allowed: {_allowed(location[:-1])}"
-    return f"{key or 'the file'} is {details['input']!r}, allowed: {_allowed(location)}"
+    if details["type"] == "value_error":
+        return str(details["ctx"]["error"])
+    return f"{key or 'the file'} is {reprlib.repr(details['input'])}, allowed: {_allowed(location)}"
 
 
 def _allowed(location: tuple[int | str, ...]) -> str:
@@ -121,7 +138,7 @@ def _allowed(location: tuple[int | str, ...]) -> str:
     kind: Any = Params
     field: FieldInfo | None = None
     for step in location:
-        if isinstance(step, int):
+        if step not in getattr(kind, "model_fields", {}):
             break
         field = kind.model_fields[step]
         kind = field.annotation

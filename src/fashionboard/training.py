@@ -42,27 +42,46 @@ def order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(images)
 
 
-def train(net: nn.Module, images: Images, settings: Train, device: torch.device) -> Iterator[Report]:
-    """Train `net` in place, on `device`, and yield a report every `log_every` batches.
+def first_batch(images: Images, settings: Train) -> Tensor:
+    """Return the first batch that the net will see, normalised: float32 (batch, 1, 28, 28), on the CPU."""
+    positions = order(len(images), settings.seed, epoch=0)[: settings.batch_size]
+    return normalise(torch.tensor(images.pixels[positions]))
+
+
+def sgd(net: nn.Module, settings: Train) -> optim.SGD:
+    """Return the tutorial's optimizer for `net`, which must be on its device already."""
+    return optim.SGD(net.parameters(), lr=settings.lr, momentum=settings.momentum, fused=True)
+
+
+def train(
+    net: nn.Module, optimizer: optim.Optimizer, images: Images, settings: Train, after: int = -1
+) -> Iterator[Report]:
+    """Train `net` in place, on its device, and yield a report every `log_every` batches.
 
     An interval ends with its epoch, too: where `log_every` does not divide the number of batches,
     the last report of an epoch is the mean over fewer.
 
+    after: the step of a report, to go on from there with net and optimizer as they were then.
+
     Raises:
         TrainingError: the loss is not finite, or the weights are not at the end of an interval.
     """
-    net.to(device).train()
+    net.train()
+    device = next(net.parameters()).device
     pixels = torch.tensor(images.pixels, device=device)
     labels = torch.tensor(images.labels, device=device, dtype=torch.int64)
-    optimizer = optim.SGD(net.parameters(), lr=settings.lr, momentum=settings.momentum, fused=True)
     batches = math.ceil(len(images) / settings.batch_size)
     # disable=None: no bar where nobody watches
-    with tqdm(total=settings.epochs * batches, desc="train", unit="batch", disable=None) as bar:
-        for epoch in range(settings.epochs):
+    with tqdm(
+        total=settings.epochs * batches, initial=after + 1, desc="train", unit="batch", disable=None
+    ) as bar:
+        for epoch in range((after + 1) // batches, settings.epochs):
             permutation = torch.from_numpy(order(len(images), settings.seed, epoch)).to(device)
             running_loss, since = 0.0, 0
             for i, positions in enumerate(permutation.split(settings.batch_size)):
                 step = epoch * batches + i
+                if step <= after:
+                    continue
                 optimizer.zero_grad()
                 loss = functional.cross_entropy(net(normalise(pixels[positions])), labels[positions])
                 loss.backward()

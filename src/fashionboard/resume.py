@@ -1,0 +1,89 @@
+"""An unfinished training on disk, so that a killed one goes on where it was.
+
+It is kept in DVC's temporary folder, which neither git nor DVC tracks, of the main repository: the
+copies that DVC makes for experiments vanish when they fail. Its name holds `key`, the digest of the
+run's inputs, so that no other run takes it up.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn, optim
+
+from fashionboard import outputs
+from fashionboard.training import Report
+
+_KEY = "fashionboard"
+
+
+def save(key: str, net: nn.Module, optimizer: optim.Optimizer, reports: Sequence[Report]) -> None:
+    """Write weights, momentum and all reports so far, whole or not at all."""
+    tensors = {f"weight {name}": tensor for name, tensor in net.state_dict().items()}
+    for name, parameter in net.named_parameters():
+        tensors[f"momentum {name}"] = optimizer.state[parameter]["momentum_buffer"]
+    about = json.dumps({"platform": _platform(), "reports": [_encode(report) for report in reports]})
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    outputs.write_bytes(_path(key), safetensors.torch.save(on_cpu, metadata={_KEY: about}))
+
+
+def load(key: str, net: nn.Module, optimizer: optim.Optimizer) -> list[Report]:
+    """Bring `net` and `optimizer` to where the training was, say so, and return its reports.
+
+    Returns an empty list, and changes nothing, if there is none or it was made by other software
+    or on another instruction set, whose last bits would differ.
+    """
+    try:
+        with safetensors.safe_open(_path(key), framework="pt") as file:
+            about = json.loads(file.metadata()[_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, safetensors.SafetensorError):
+        return []
+    if about["platform"] != _platform():
+        return []
+    _restore(net, optimizer, tensors)
+    reports = [_decode(report) for report in about["reports"]]
+    print(f"train: an earlier run was stopped; going on after step {reports[-1].step}", file=sys.stderr)
+    return reports
+
+
+def discard(key: str) -> None:
+    """Remove what was saved, once the training's outputs are all written."""
+    _path(key).unlink(missing_ok=True)
+
+
+def _path(key: str) -> Path:
+    return Path(os.environ.get("DVC_ROOT", "")) / ".dvc" / "tmp" / "fashionboard" / f"train-{key}.safetensors"
+
+
+def _restore(net: nn.Module, optimizer: optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    net.load_state_dict({name: tensors[f"weight {name}"] for name in net.state_dict()})
+    for name, parameter in net.named_parameters():
+        momentum = tensors[f"momentum {name}"].to(parameter.device, copy=True)
+        optimizer.state[parameter]["momentum_buffer"] = momentum
+
+
+def _platform() -> str:
+    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _encode(report: Report) -> dict[str, object]:
+    return {name: np.asarray(value).tolist() for name, value in asdict(report).items()}
+
+
+def _decode(fields: dict[str, Any]) -> Report:
+    return Report(
+        step=int(fields["step"]),
+        loss=float(fields["loss"]),
+        positions=np.array(fields["positions"], np.int64),
+        predicted=np.array(fields["predicted"], np.int64),
+        confidence=np.array(fields["confidence"], np.float32),
+    )

@@ -7,7 +7,7 @@ READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo test lint tensorboard
+.PHONY: help setup repro demo verify torture test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,12 @@ repro: $(READY) ## run what params.yaml says: Fashion-MNIST, unless it was chang
 
 demo: $(READY) ## run the pipeline on the drawn data set, without any download
 	@scripts/demo
+
+verify: $(READY) ## run all stages again in a clone and compare every byte with dvc.lock
+	@fashionboard verify
+
+torture: $(READY) ## kill the pipeline at 200 random moments; run it in 10 different surroundings
+	@KILLS=200 RUNS=10 pytest tests/test_killed.py tests/test_reproducible.py
 
 test: $(READY) ## run all tests
 	@pytest --numprocesses 2 --dist loadfile

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -91,15 +91,15 @@ class Repository:
             section[name] = value
         path.write_text(yaml.safe_dump(params))
 
-    def clone(self, path: Path, own_cache: bool = False) -> "Repository":
-        """Clone what is committed, with the same cache or a copy of it."""
+    def clone(self, path: Path, cache: Literal["same", "copy", "none"] = "same") -> "Repository":
+        """Clone what is committed, with the same cache, a copy of it, or none."""
         self.run("git", "clone", "-q", str(self.path), str(path))
         copy = Repository(path)
         copy.git("config", "user.name", "Test")
         copy.git("config", "user.email", "test@localhost")
-        if own_cache:
+        if cache == "copy":
             shutil.copytree(self.path / ".dvc" / "cache", path / ".dvc" / "cache")
-        else:
+        elif cache == "same":
             copy.dvc("cache", "dir", "--local", str(self.path / ".dvc" / "cache"))
         return copy
 

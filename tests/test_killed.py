@@ -17,7 +17,7 @@ KILLS = int(os.environ.get("KILLS", "20"))
 @pytest.fixture(scope="module")
 def repository(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A clone with a training of seconds, so that many a kill falls into it."""
-    clone = finished.clone(tmp_path_factory.mktemp("killed") / "clone", own_cache=True)
+    clone = finished.clone(tmp_path_factory.mktemp("killed") / "clone", cache="copy")
     clone.dvc("checkout")
     clone.set({"train.epochs": 3})
     clone.dvc("repro")

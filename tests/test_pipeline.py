@@ -31,7 +31,7 @@ def playground(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def changing(playground: Repository) -> Iterator[Repository]:
     yield playground
-    playground.git("checkout", "-q", ".")
+    playground.git("reset", "-q", "--hard")
     playground.dvc("checkout", "--force")
 
 
@@ -169,7 +169,7 @@ def test_only_what_changed_runs_and_changing_back_runs_nothing(
     lock = (changing.path / "dvc.lock").read_bytes()
     changing.set(values)
     assert stages_run(changing.dvc("repro")) == expected
-    changing.git("checkout", "-q", "params.yaml")
+    changing.git("checkout", "-q", "HEAD", "params.yaml")
     assert stages_run(changing.dvc("repro")) == []
     assert (changing.path / "dvc.lock").read_bytes() == lock
 
@@ -194,7 +194,7 @@ def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
     code.write_text(code.read_text().replace('"data set": f"', '"data set": f"MARKED '))
     output = changing.dvc("exp", "run", "--temp", "-n", "marked")
     assert stages_run(output) == ["visualize"]
-    changing.git("checkout", "-q", ".")
+    changing.git("reset", "-q", "--hard")
     changing.dvc("exp", "apply", "marked")
     (card,) = read(changing, "visualize").Tensors("data_set")
     assert b"MARKED" in card.tensor_proto.string_val[0]
@@ -221,7 +221,7 @@ def test_a_bad_parameter_is_one_line_and_all_comes_back(changing: Repository, ch
     assert found.startswith(line) and "Traceback" not in done.stdout
     stage = change.partition(".")[0]
     assert not list((changing.path / "runs" / stage).rglob("*.*"))
-    changing.git("checkout", "-q", "params.yaml")
+    changing.git("checkout", "-q", "HEAD", "params.yaml")
     changing.dvc("checkout")
     assert "up to date" in changing.dvc("status")
 

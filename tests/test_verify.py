@@ -1,0 +1,56 @@
+"""`fashionboard verify` on real repositories."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.repository import Repository
+
+
+def verify(repository: Repository, check: bool = True, **environment: str) -> tuple[int, str]:
+    done = repository.run("fashionboard", "verify", check=check, **environment)
+    return done.returncode, done.stdout
+
+
+def test_a_second_run_in_another_environment_gives_the_same_bytes(finished: Repository) -> None:
+    code, printed = verify(finished, PYTHONHASHSEED="7", TZ="Asia/Kathmandu", LC_ALL="C", OMP_NUM_THREADS="2")
+    assert code == 0
+    assert "All 10 outputs are, byte for byte, those that dvc.lock records." in printed
+    assert printed.count(" same\n") == 10
+
+
+def test_one_changed_scalar_is_named(finished: Repository, tmp_path: Path) -> None:
+    clone = finished.clone(tmp_path / "clone", cache="copy")
+    stage = clone.path / "stages" / "train.py"
+    changed = stage.read_text().replace(
+        'events.scalar("training loss", report.loss,',
+        'events.scalar("training loss", report.loss + (report.step == 59),',
+    )
+    stage.write_text(changed)
+    clone.git("commit", "-qam", "a slip")
+    code, printed = verify(clone, check=False)
+    assert code == 1
+    lines = printed.splitlines()
+    (line,) = [line for line in lines if ": tag " in line]
+    assert line.startswith("runs/train: tag 'training loss' at step 59 by 1")
+    assert [line.split()[0] for line in lines if line.endswith(" DIFFERENT")] == ["runs/train"]
+
+
+def test_another_instruction_set_is_said_to_be_the_reason(finished: Repository) -> None:
+    code, printed = verify(finished, check=False, ATEN_CPU_CAPABILITY="default")
+    assert code == 1
+    assert "torch uses DEFAULT here" in printed
+    different = {line.split()[0] for line in printed.splitlines() if line.endswith(" DIFFERENT")}
+    assert "models/net.safetensors" in different
+    assert not {"data/raw", "runs/visualize", "runs/embed"} & different
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_where_nothing_is_recorded_the_error_is_one_line(tmp_path: Path, committed: bool) -> None:
+    repository = Repository(tmp_path)
+    if committed:
+        repository.git("init", "-q")
+    code, printed = verify(repository, check=False)
+    assert code == 1
+    (line,) = printed.splitlines()
+    assert line.startswith("error: expected a repository with a committed dvc.lock, found: fatal: ")

@@ -17,6 +17,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch.utils.tensorboard import SummaryWriter
 
 from fashionboard import evaluation, graph, network
@@ -25,6 +26,12 @@ from fashionboard.events import EventWriter
 KEY = "0123456789abcdef"
 PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
 TRUTH = np.array([0, 1, 1, 0, 1], bool)
+HPARAMS: dict[str, bool | float | str] = {
+    "train.lr": 1e-5,
+    "train.epochs": 3,
+    "data.dataset": "drawn",
+    "shuffle": True,
+}
 PROBABILITIES = np.array([0.1, 0.4, 0.9, 0.6, 0.1])
 
 
@@ -49,6 +56,7 @@ def write_ours(folder: Path) -> Path:
         events.pr_curve("pr_curve/a", evaluation.pr_counts(TRUTH, PROBABILITIES, 127), 3)
         events.text("note", "**bold**", 4)
         events.graph(graph.trace(net, torch.zeros(4, 1, 28, 28)))
+        events.hparams(HPARAMS)
     return events.path
 
 
@@ -68,6 +76,11 @@ def write_theirs(folder: Path) -> Path:
 
 def test_the_events_are_those_of_torchs_writer(tmp_path: Path) -> None:
     ours, theirs = records(write_ours(tmp_path / "a")), records(write_theirs(tmp_path / "b"))
+    start, end = ours.pop(-2), ours.pop()
+    assert [event.summary.value[0].tag for event in (start, end)] == [
+        "_hparams_/session_start_info",
+        "_hparams_/session_end_info",
+    ]
     # torch adds run metadata that say "CPU" whatever the device is: left out
     assert theirs.pop().HasField("tagged_run_metadata")
     assert [e.WhichOneof("what") for e in ours] == [e.WhichOneof("what") for e in theirs]
@@ -104,6 +117,24 @@ def test_tensorboard_reads_every_kind_back(tmp_path: Path) -> None:
     assert read.Tensors("pr_curve/a")[0].tensor_proto.tensor_shape.dim[1].size == 127
     assert read.Tensors("note")[0].tensor_proto.string_val == [b"**bold**"]
     assert any(node.name.startswith("Net/Conv2d[conv1]") for node in read.Graph().node)
+
+
+def test_hparams_are_those_of_torchs_writer(tmp_path: Path) -> None:
+    """torch writes them into a run of their own, named after the time."""
+    with SummaryWriter(str(tmp_path / "theirs")) as writer:
+        writer.add_hparams(HPARAMS, {"accuracy": 1.0})
+    (theirs,) = (tmp_path / "theirs").glob("*/events*")
+    found = []
+    for path in (write_ours(tmp_path / "ours"), theirs):
+        values = [value for event in records(path) for value in event.summary.value]
+        contents = {value.tag: value.metadata.plugin_data.content for value in values}
+        start = HParamsPluginData.FromString(contents["_hparams_/session_start_info"]).session_start_info
+        end = HParamsPluginData.FromString(contents["_hparams_/session_end_info"]).session_end_info
+        found.append(({name: str(value) for name, value in start.hparams.items()}, end.status))
+    # torch takes a bool for a number
+    assert found[0][0].pop("shuffle") == "bool_value: true\n"
+    assert found[1][0].pop("shuffle") == "number_value: 1\n"
+    assert found[0] == found[1]
 
 
 def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:

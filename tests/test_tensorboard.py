@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.repository import Repository
 from tests.servers import eventually, get, tensorboard
@@ -24,6 +25,22 @@ def shows(repository: Repository, *addresses: str) -> None:
     for address in addresses:
         expected = written(repository)
         eventually(partial(shown, address), expected)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_both_loaders_serve_every_tab(finished: Repository, fast: bool) -> None:
+    with tensorboard(finished.path / "runs", fast) as address:
+        loss = partial(get, address, "plugin/scalars/scalars", run="train", tag="training loss")
+        eventually(lambda: len(loss() or []), 4)
+        eventually(lambda: len(get(address, "plugin/pr_curves/tags").get("evaluate", [])), 10)
+        pictures = get(address, "plugin/images/tags")
+        assert set(pictures["visualize"]) == {"four_fashion_mnist_images", "class_grid", "class_balance"}
+        shown = get(address, "plugin/images/images", run="train", tag="predictions vs. actuals", sample="0")
+        assert [picture["step"] for picture in shown] == [29, 59, 89, 99]
+        assert get(address, "plugin/graphs/info")["train"]["run_graph"]
+        assert set(get(address, "plugin/text/tags")) == {"visualize", "embed", "train", "evaluate"}
+        (tensor,) = get(address, "plugin/projector/info", run="embed")["embeddings"]
+        assert tensor["tensorShape"] == [100, 784]
 
 
 def test_every_run_shows_without_a_restart(tmp_path: Path, root: Path) -> None:

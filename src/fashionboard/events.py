@@ -5,6 +5,7 @@ its files reads these. What differs: no clock, host name or process id in the fi
 events, and protobuf maps in a fixed order.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,10 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
+from tensorboard.plugins.hparams import metadata as hparams
+from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboard.plugins.pr_curve.metadata import create_summary_metadata as pr_curve_metadata
 from tensorboard.plugins.text.metadata import create_summary_metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -108,14 +112,34 @@ class EventWriter:
         """Write a network's graph."""
         self._write(Event(graph_def=graph.SerializeToString(deterministic=True)), step=0)
 
+    def hparams(self, values: Mapping[str, bool | float | str]) -> None:
+        """Write a run's hyperparameters, a row in TensorBoard's HParams tab; metrics are its scalars."""
+        start = SessionStartInfo(start_time_secs=self._time(0))
+        for name, value in values.items():
+            kind = {bool: "bool_value", str: "string_value"}.get(type(value), "number_value")
+            setattr(start.hparams[name], kind, value)
+        end = SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=self._time(0))
+        self._write_session(hparams.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
+        self._write_session(hparams.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
+
     def flush(self) -> None:
         """Let readers see everything that was written so far."""
         self._records.flush()
 
+    def _write_session(self, tag: str, data: HParamsPluginData) -> None:
+        data.version = hparams.PLUGIN_DATA_VERSION
+        content = data.SerializeToString(deterministic=True)
+        plugin = SummaryMetadata.PluginData(plugin_name=hparams.PLUGIN_NAME, content=content)
+        metadata = SummaryMetadata(plugin_data=plugin)
+        self._write_value(Summary.Value(tag=tag, tensor=hparams.NULL_TENSOR, metadata=metadata), step=0)
+
     def _write_value(self, value: Summary.Value, step: int) -> None:
         self._write(Event(summary=Summary(value=[value])), step)
 
+    def _time(self, step: int) -> float:
+        return _EPOCH + step + self._fraction
+
     def _write(self, event: Event, step: int) -> None:
         event.step = step
-        event.wall_time = _EPOCH + step + self._fraction
+        event.wall_time = self._time(step)
         self._records.write(event.SerializeToString(deterministic=True))

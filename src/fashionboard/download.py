@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
-from fashionboard import dataset, transfer
+from fashionboard import dataset, transfer, unfinished
 from fashionboard.errors import DownloadError
 from fashionboard.transfer import Archive
 
@@ -81,7 +81,7 @@ def fetch(
     try:
         root.mkdir(parents=True, exist_ok=True)
         # under root, so that moving a finished file into place is an atomic rename
-        with TemporaryDirectory(prefix=".download-", dir=root) as folder:
+        with TemporaryDirectory(prefix=".download-", dir=root) as folder, unfinished.writing(Path(folder)):
             scratch = Path(folder)
             for archive in archives:
                 _fetch_archive(archive, scratch, sources, failed, timeout, retries)

@@ -25,7 +25,7 @@ from tensorboard.plugins.pr_curve.metadata import create_summary_metadata as pr_
 from tensorboard.plugins.text.metadata import create_summary_metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from fashionboard import images
+from fashionboard import images, unfinished
 
 # 2017-08-25T00:00:00Z, the day on which Fashion-MNIST was published
 _EPOCH = 1_503_619_200.0
@@ -50,6 +50,7 @@ class EventWriter:
             other.unlink()
         self.path = folder / f"events.out.tfevents.{key}"
         self._fraction = int(key[:5], 16) / 16**5
+        unfinished.add(self.path)
         self._records = RecordWriter(self.path.open("wb"))
         self._write(Event(file_version="brain.Event:2"), step=0)
 
@@ -66,6 +67,7 @@ class EventWriter:
             raise
         if error is not None:
             self.path.unlink()
+        unfinished.done(self.path)
 
     def scalar(self, tag: str, value: float, step: int = 0) -> None:
         """Write one point of a curve; TensorBoard keeps it as float32."""

@@ -1,24 +1,25 @@
 """How a stage's process ends before its work is done: on a signal, or with the program that runs it."""
 
+import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from types import FrameType
 
 import psutil
 
+from fashionboard import unfinished
+
 _POLL = 0.5  # seconds
-_GRACE = 1.0  # seconds for removing what is half written
 
 
 def guard() -> None:
-    """End this process cleanly on SIGINT or SIGTERM, and when the program that runs it has died.
+    """End this process on SIGINT or SIGTERM, and when the program that runs it has died.
 
     DVC does not take its stages with it when it is killed, and a stage left behind would write
-    into the outputs of the next run. Ending means one line on stderr, then SystemExit with
-    128 + the signal's number, so that context managers remove what is half written.
+    into the outputs of the next run. Ending means that what is half written is removed, one line
+    on stderr, and the exit code 128 + the signal's number.
     """
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
@@ -26,19 +27,11 @@ def guard() -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
-    # cleaning up must not be interrupted in its turn
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # an exception can get lost, in a callback from C for one
-    last_resort = threading.Timer(_GRACE, os._exit, [128 + number])
-    last_resort.daemon = True
-    last_resort.start()
-    print(
-        f"stopped by {signal.Signals(number).name}; `dvc repro` goes on from here",
-        file=sys.stderr,
-        flush=True,
-    )
-    raise SystemExit(128 + number)
+    # no exception: raised within a C extension, such as one that is being imported, it turns into another
+    unfinished.remove_all()
+    with contextlib.suppress(OSError):
+        os.write(2, f"stopped by {signal.Signals(number).name}; `dvc repro` goes on from here\n".encode())
+    os._exit(128 + number)
 
 
 def _runner() -> psutil.Process | None:

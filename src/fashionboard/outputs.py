@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from fashionboard import unfinished
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` under a temporary name, then rename it to `path`; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    try:
+    with unfinished.writing(partial):
         partial.write_bytes(content)
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:

@@ -41,7 +41,7 @@ verify: $(READY) ## run all stages again in a clone and compare every byte with 
 	@fashionboard verify
 
 torture: $(READY) ## kill the pipeline at 200 random moments; run it in 10 different surroundings
-	@KILLS=200 RUNS=10 pytest tests/test_killed.py tests/test_reproducible.py
+	@KILLS=200 RUNS=10 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py
 
 test: $(READY) ## run all tests
 	@pytest --numprocesses 2 --dist loadfile

@@ -69,6 +69,16 @@ def test_a_damaged_file_is_not_taken_up(images: Images, tmp_path: Path, size: in
     assert resume.load("key", *start()) == []
 
 
+@pytest.mark.parametrize("place", [0, 70, 200, -4000])
+def test_a_file_with_zeros_in_it_is_not_taken_up(images: Images, tmp_path: Path, place: int) -> None:
+    train_until(images, 1)
+    (path,) = (tmp_path / ".dvc" / "tmp" / "fashionboard").iterdir()
+    content = bytearray(path.read_bytes())
+    content[place : place + 100] = bytes(100)
+    path.write_bytes(content)
+    assert resume.load("key", *start()) == []
+
+
 def test_other_software_or_another_instruction_set_starts_anew(
     images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,10 @@
 """`fashionboard verify` on real repositories."""
 
+import signal
+import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.repository import Repository
@@ -12,11 +15,25 @@ def verify(repository: Repository, check: bool = True, **environment: str) -> tu
     return done.returncode, done.stdout
 
 
-def test_a_second_run_in_another_environment_gives_the_same_bytes(finished: Repository) -> None:
-    code, printed = verify(finished, PYTHONHASHSEED="7", TZ="Asia/Kathmandu", LC_ALL="C", OMP_NUM_THREADS="2")
+def test_a_second_run_in_another_environment_gives_the_same_bytes(
+    finished: Repository, tmp_path: Path
+) -> None:
+    # a cache that many repositories share must not do the work
+    shared = {"DVC_GLOBAL_CONFIG_DIR": str(tmp_path), "DVC_SITE_CONFIG_DIR": str(tmp_path)}
+    (tmp_path / "config").write_text(f"[cache]\n    dir = {finished.path / '.dvc' / 'cache'}\n")
+    code, printed = verify(
+        finished,
+        check=True,
+        **shared,
+        PYTHONHASHSEED="7",
+        TZ="Asia/Kathmandu",
+        LC_ALL="C",
+        OMP_NUM_THREADS="2",
+    )
     assert code == 0
     assert "All 10 outputs are, byte for byte, those that dvc.lock records." in printed
     assert printed.count(" same\n") == 10
+    assert printed.count("Running stage") == 5
 
 
 def test_one_changed_scalar_is_named(finished: Repository, tmp_path: Path) -> None:
@@ -34,6 +51,32 @@ def test_one_changed_scalar_is_named(finished: Repository, tmp_path: Path) -> No
     (line,) = [line for line in lines if ": tag " in line]
     assert line.startswith("runs/train: tag 'training loss' at step 59 by 1")
     assert [line.split()[0] for line in lines if line.endswith(" DIFFERENT")] == ["runs/train"]
+    assert lines[-1] == "Not what dvc.lock was recorded with: stages/train.py"
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_it_takes_everything_with_it(
+    finished: Repository, tmp_path: Path, kind: signal.Signals
+) -> None:
+    command = subprocess.Popen(
+        ["fashionboard", "verify", "--repo", finished.path.name],
+        cwd=finished.path.parent,
+        env={**finished.environment(), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert command.stdout is not None
+    for line in command.stdout:
+        if line.startswith("> "):  # a stage has begun
+            break
+    family = psutil.Process(command.pid).children(recursive=True)
+    command.send_signal(kind)
+    printed, _ = command.communicate(timeout=20)
+    assert command.returncode == 128 + kind
+    assert "Traceback" not in printed
+    assert not any(process.is_running() for process in family)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_instruction_set_is_said_to_be_the_reason(finished: Repository) -> None:
@@ -53,4 +96,5 @@ def test_where_nothing_is_recorded_the_error_is_one_line(tmp_path: Path, committ
     code, printed = verify(repository, check=False)
     assert code == 1
     (line,) = printed.splitlines()
-    assert line.startswith("error: expected a repository with a committed dvc.lock, found: fatal: ")
+    expected = "a committed dvc.lock" if committed else "a git repository"
+    assert line.startswith(f"error: expected {expected}, found: fatal: ")

@@ -1,6 +1,7 @@
 """The command `fashionboard`: parses, calls the library, prints."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -9,13 +10,20 @@ from fashionboard import errors
 
 def main() -> None:
     """Run the command line; a FashionboardError becomes one line and exit code 1."""
-    parser = argparse.ArgumentParser(prog="fashionboard", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="fashionboard", description="Fashion-MNIST with DVC and TensorBoard: checks on the pipeline."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     verify = commands.add_parser("verify", help="run all stages again in a clone and compare with dvc.lock")
-    verify.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder)")
+    verify.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder's)")
     verify.set_defaults(run=_verify)
     arguments = parser.parse_args()
-    errors.run(lambda: arguments.run(arguments))
+    # as Ctrl-C: what was started and written on the way goes, too
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        errors.run(lambda: arguments.run(arguments))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -24,8 +32,8 @@ def _verify(arguments: argparse.Namespace) -> None:
 
     from fashionboard import verify
 
-    results = verify.verify(arguments.repo)
-    print(verify.report(results, torch.backends.cpu.get_cpu_capability()))
-    if any(result.differences for result in results):
+    verdict = verify.verify(arguments.repo)
+    print(verify.report(verdict, torch.backends.cpu.get_cpu_capability()))
+    if verdict.different:
         sys.exit(1)
-    print(f"All {len(results)} outputs are, byte for byte, those that dvc.lock records.")
+    print(f"All {len(verdict.results)} outputs are, byte for byte, those that dvc.lock records.")

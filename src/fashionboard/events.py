@@ -63,10 +63,10 @@ class EventWriter:
         try:
             self._records.close()
         except OSError:
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
             raise
         if error is not None:
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
         unfinished.done(self.path)
 
     def scalar(self, tag: str, value: float, step: int = 0) -> None:

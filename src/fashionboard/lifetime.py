@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 
 import psutil
@@ -23,7 +24,9 @@ def guard() -> None:
     """
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_watch, args=(_runner(),), daemon=True).start()
+    # started by hand, a stage may well outlive its shell
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=_watch, args=(_runner(),), daemon=True).start()
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -35,15 +38,22 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 def _runner() -> psutil.Process | None:
-    """Return the process to end with, or None if it has died already."""
-    above = psutil.Process().parents()
-    if "DVC_STAGE" in os.environ:
-        # there may be a shell between DVC and a stage
-        for process in above:
-            if any(word in process.name() for word in ("dvc", "python")):
-                return process
-    # adopted by the first process: the one that started this is gone
-    return above[0] if above and above[0].pid != 1 else None
+    """Return the process that runs DVC, or None if it has died already and another adopted this one."""
+    shells = {"sh", "bash", "dash", "zsh", "ksh", "fish", Path(os.environ.get("SHELL", "sh")).name}
+    for process in psutil.Process().parents():
+        # DVC starts a stage through a shell, which may or may not stay
+        if process.name() not in shells:
+            return process if _is_python(process) else None
+    return None
+
+
+def _is_python(process: psutil.Process) -> bool:
+    """Say whether a process can be one that runs DVC, a Python program also where it is called otherwise."""
+    try:
+        program = Path(process.exe()).name
+    except psutil.Error:
+        program = ""
+    return any(word in f"{process.name()} {program}".lower() for word in ("python", "dvc"))
 
 
 def _watch(runner: psutil.Process | None) -> None:

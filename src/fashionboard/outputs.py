@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from fashionboard import unfinished
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` under a temporary name, then rename it to `path`; missing folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    # another process may be writing the same file
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with unfinished.writing(partial):
         partial.write_bytes(content)
         partial.replace(path)

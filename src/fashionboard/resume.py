@@ -5,6 +5,7 @@ copies that DVC makes for experiments vanish when they fail. Its name holds `key
 run's inputs, so that no other run takes it up.
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -14,15 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn, optim
 
 from fashionboard import outputs
 from fashionboard.training import Report
-
-_KEY = "fashionboard"
 
 
 def save(key: str, net: nn.Module, optimizer: optim.Optimizer, reports: Sequence[Report]) -> None:
@@ -32,24 +30,28 @@ def save(key: str, net: nn.Module, optimizer: optim.Optimizer, reports: Sequence
         tensors[f"momentum {name}"] = optimizer.state[parameter]["momentum_buffer"]
     about = json.dumps({"platform": _platform(), "reports": [_encode(report) for report in reports]})
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    outputs.write_bytes(_path(key), safetensors.torch.save(on_cpu, metadata={_KEY: about}))
+    content = about.encode() + b"\n" + safetensors.torch.save(on_cpu)
+    # a disk that lost its power may keep a name without all of its bytes
+    outputs.write_bytes(_path(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
 def load(key: str, net: nn.Module, optimizer: optim.Optimizer) -> list[Report]:
     """Bring `net` and `optimizer` to where the training was, say so, and return its reports.
 
-    Returns an empty list, and changes nothing, if there is none or it was made by other software
-    or on another instruction set, whose last bits would differ.
+    Returns an empty list, and changes nothing, if there is none, if it is damaged, or if it was
+    made by other software or on another instruction set, whose last bits would differ.
     """
     try:
-        with safetensors.safe_open(_path(key), framework="pt") as file:
-            about = json.loads(file.metadata()[_KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (OSError, safetensors.SafetensorError):
+        digest, _, content = _path(key).read_bytes().partition(b"\n")
+    except OSError:
         return []
+    if digest != hashlib.sha256(content).hexdigest().encode():
+        return []
+    header, _, tensors = content.partition(b"\n")
+    about = json.loads(header)
     if about["platform"] != _platform():
         return []
-    _restore(net, optimizer, tensors)
+    _restore(net, optimizer, safetensors.torch.load(tensors))
     reports = [_decode(report) for report in about["reports"]]
     print(f"train: an earlier run was stopped; going on after step {reports[-1].step}", file=sys.stderr)
     return reports
@@ -57,7 +59,10 @@ def load(key: str, net: nn.Module, optimizer: optim.Optimizer) -> list[Report]:
 
 def discard(key: str) -> None:
     """Remove what was saved, once the training's outputs are all written."""
-    _path(key).unlink(missing_ok=True)
+    path = _path(key)
+    path.unlink(missing_ok=True)
+    for partial in path.parent.glob(f".{path.name}.*.partial"):
+        partial.unlink(missing_ok=True)
 
 
 def _path(key: str) -> Path:

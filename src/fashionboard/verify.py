@@ -8,10 +8,15 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from fashionboard import compare, lockfile
 from fashionboard.compare import Difference
 from fashionboard.errors import FashionboardError
+from fashionboard.lockfile import Stage
 
+_DVC = [sys.executable, "-m", "dvc"]
+# what no floating-point kernel has a part in
 _INDEPENDENT = ("data/", "runs/visualize", "runs/embed")
 
 
@@ -27,44 +32,66 @@ class Result:
     differences: tuple[Difference, ...]
 
 
-def verify(root: Path) -> list[Result]:
-    """Clone the repository at `root`, run all stages there, and compare each output with HEAD's dvc.lock.
+@dataclass(frozen=True)
+class Verdict:
+    """All outputs, and the names of the inputs that are no longer what dvc.lock records."""
+
+    results: tuple[Result, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def different(self) -> tuple[Result, ...]:
+        """The outputs whose bytes are not the recorded ones."""
+        return tuple(result for result in self.results if result.differences)
+
+
+def verify(folder: Path) -> Verdict:
+    """Clone the repository that `folder` is in, run all stages there, and compare with HEAD's dvc.lock.
 
     What DVC and the stages print goes to stdout and stderr. What differs within an output can only
-    be told where the recorded one is in the cache at `root`.
+    be told where the recorded one is in the repository's cache.
 
     Raises:
-        VerifyError: `root` is no git repository with a committed dvc.lock, or a stage fails.
+        VerifyError: there is no git repository with a committed dvc.lock, or a stage fails.
+        DataError: the committed dvc.lock cannot be read.
     """
-    expected = _run(["git", "show", "HEAD:dvc.lock"], root, "expected a repository with a committed dvc.lock")
-    with tempfile.TemporaryDirectory(prefix="fashionboard-verify-") as folder:
-        clone = Path(folder) / "clone"
+    root = Path(_run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository"))
+    lock = _run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
+    recorded = lockfile.stages(lock)
+    cache = root / _run([*_DVC, "cache", "dir"], root, "expected a DVC repository")
+    with tempfile.TemporaryDirectory(prefix="fashionboard-verify-") as temporary:
+        clone = Path(temporary) / "clone"
+        own_cache = Path(temporary) / "cache"
         _run(["git", "clone", "--quiet", str(root), str(clone)], root, "cannot clone the repository")
         (clone / "dvc.lock").unlink()
-        if subprocess.run(
-            [sys.executable, "-m", "dvc", "repro"], cwd=clone, env=_environment(), check=False
-        ).returncode:
-            raise VerifyError("a stage failed in a fresh clone; see its error above")
-        found = lockfile.outputs((clone / "dvc.lock").read_text(encoding="utf-8"))
-        recorded = lockfile.outputs(expected)
-        return [
-            Result(path, tuple(_differences(root, clone, path, recorded.get(path), found.get(path))))
-            for path in sorted({*recorded, *found})
+        # else a shared cache would bring the outputs without running anything
+        _run([*_DVC, "cache", "dir", "--local", str(own_cache)], clone, "cannot give the clone a cache")
+        _reproduce(clone)
+        found = lockfile.stages((clone / "dvc.lock").read_text(encoding="utf-8"))
+        before, after = _outputs(recorded), _outputs(found)
+        results = [
+            Result(path, tuple(_differences(path, (cache, before.get(path)), (own_cache, after.get(path)))))
+            for path in sorted({*before, *after})
         ]
+    return Verdict(tuple(results), tuple(_changed(recorded, found)))
 
 
-def report(results: list[Result], capability: str) -> str:
-    """Return a table of `results`, what differs under it, and what may explain it.
+def report(verdict: Verdict, capability: str) -> str:
+    """Return a table of the outputs, what differs under it, and what may explain it.
 
     capability: the instruction set that torch uses on this machine.
     """
-    width = max(len(result.path) for result in results)
-    lines = [f"{result.path:<{width}}  {'DIFFERENT' if result.differences else 'same'}" for result in results]
-    different = [result for result in results if result.differences]
-    for result in different:
+    width = max(len(result.path) for result in verdict.results)
+    lines = [
+        f"{result.path:<{width}}  {'DIFFERENT' if result.differences else 'same'}"
+        for result in verdict.results
+    ]
+    for result in verdict.different:
         lines += [f"{result.path}: {difference}" for difference in result.differences]
-    sizes = [each.size for result in different for each in result.differences if each.size is not None]
-    if different and not any(result.path.startswith(_INDEPENDENT) for result in different):
+    if verdict.changed:
+        lines.append(f"Not what dvc.lock was recorded with: {', '.join(verdict.changed)}")
+    elif verdict.different and not any(each.path.startswith(_INDEPENDENT) for each in verdict.different):
+        sizes = [each.size for result in verdict.different for each in result.differences if each.size]
         largest = f", here by {max(sizes):.3g} at most" if sizes else ""
         lines.append(
             f"Only what depends on floating-point kernels differs{largest}. torch uses {capability} here: "
@@ -73,15 +100,30 @@ def report(results: list[Result], capability: str) -> str:
     return "\n".join(lines)
 
 
+def _outputs(stages: dict[str, Stage]) -> dict[str, str]:
+    return {path: md5 for stage in stages.values() for path, md5 in stage.outputs.items()}
+
+
+def _changed(recorded: dict[str, Stage], found: dict[str, Stage]) -> list[str]:
+    """Name the inputs that differ, other than outputs of earlier stages."""
+    made = {*_outputs(recorded), *_outputs(found)}
+    changed = set[str]()
+    for name in {*recorded, *found}:
+        one, other = (stages[name].inputs if name in stages else {} for stages in (recorded, found))
+        changed |= {each for each in {*one, *other} - made if one.get(each) != other.get(each)}
+    return sorted(changed)
+
+
 def _differences(
-    root: Path, clone: Path, path: str, expected: str | None, found: str | None
+    path: str, expected: tuple[Path, str | None], found: tuple[Path, str | None]
 ) -> list[Difference]:
-    if expected == found:
+    """Compare an output, given as the cache that holds it and its md5, None where there is none."""
+    if expected[1] == found[1]:
         return []
-    if expected is None or found is None:
-        return [Difference("recorded, not written" if expected else "written, not recorded")]
-    before = _by_kind(lockfile.files(root, path, expected))
-    after = _by_kind(lockfile.files(clone, path, found))
+    if expected[1] is None or found[1] is None:
+        return [Difference("recorded, not written" if expected[1] else "written, not recorded")]
+    before = _by_kind(lockfile.files(expected[0], path, expected[1]))
+    after = _by_kind(lockfile.files(found[0], path, found[1]))
     if before is None or after is None:
         return [Difference("the bytes; to see which, bring the recorded output here with `dvc pull`")]
     differences = []
@@ -101,10 +143,28 @@ def _by_kind(files: dict[str, Path] | None) -> dict[str, Path] | None:
 
 
 def _run(command: list[str], folder: Path, problem: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise VerifyError(f"{problem}, found: {error}") from None
     if done.returncode:
         raise VerifyError(f"{problem}, found: {done.stderr.strip() or 'nothing'}")
-    return done.stdout
+    return done.stdout.strip() if command[1] != "show" else done.stdout
+
+
+def _reproduce(clone: Path) -> None:
+    """Run all stages; whatever ends this, ends them too."""
+    dvc = subprocess.Popen([*_DVC, "repro"], cwd=clone, env=_environment())
+    try:
+        code = dvc.wait()
+    except BaseException:
+        stages = psutil.Process(dvc.pid).children(recursive=True)
+        dvc.terminate()
+        dvc.wait()
+        psutil.wait_procs(stages, timeout=5)
+        raise
+    if code:
+        raise VerifyError("a stage failed in a fresh clone; see its error above")
 
 
 def _environment() -> dict[str, str]:

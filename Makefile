@@ -20,12 +20,12 @@ $(INSTALLED): requirements.txt
 		{ echo "error: expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); name one: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@echo "Setting up .venv: about 6 GB, mostly torch; a few minutes, once."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --quiet --requirement requirements.txt
 	@touch $@
 
 $(READY): $(INSTALLED) pyproject.toml
 	@echo "Installing this package into .venv."
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 repro: $(READY) ## run what params.yaml says: Fashion-MNIST, unless it was changed
@@ -51,5 +51,6 @@ lint: $(READY) ## check style and types
 	@ruff format --check
 	@mypy
 
-tensorboard: $(READY) ## show the workspace's runs/ on http://localhost:6006
+tensorboard: $(READY) ## serve the workspace's runs/ until Ctrl-C, on http://localhost:6006
+	@[ -d runs ] || echo "There is nothing in runs/ yet: make repro, or dvc exp apply demo after make demo."
 	@tensorboard --logdir runs --samples_per_plugin images=1000,scalars=1000000

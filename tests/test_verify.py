@@ -31,7 +31,7 @@ def test_a_second_run_in_another_environment_gives_the_same_bytes(
         OMP_NUM_THREADS="2",
     )
     assert code == 0
-    assert "All 10 outputs are, byte for byte, those that dvc.lock records." in printed
+    assert "All 10 outputs are, byte for byte, those that HEAD's dvc.lock records." in printed
     assert printed.count(" same\n") == 10
     assert printed.count("Running stage") == 5
 
@@ -95,6 +95,6 @@ def test_where_nothing_is_recorded_the_error_is_one_line(tmp_path: Path, committ
         repository.git("init", "-q")
     code, printed = verify(repository, check=False)
     assert code == 1
-    (line,) = printed.splitlines()
+    _, line = printed.splitlines()
     expected = "a committed dvc.lock" if committed else "a git repository"
     assert line.startswith(f"error: expected {expected}, found: fatal: ")

@@ -18,12 +18,10 @@ def main() -> None:
     verify.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder's)")
     verify.set_defaults(run=_verify)
     arguments = parser.parse_args()
-    # as Ctrl-C: what was started and written on the way goes, too
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    try:
-        errors.run(lambda: arguments.run(arguments))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    # an exit, not an end: what was started and written on the way goes, too
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
+    errors.run(lambda: arguments.run(arguments))
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -32,8 +30,9 @@ def _verify(arguments: argparse.Namespace) -> None:
 
     from fashionboard import verify
 
+    print("Running all stages of HEAD in a clone; uncommitted changes are no part of it.", flush=True)
     verdict = verify.verify(arguments.repo)
     print(verify.report(verdict, torch.backends.cpu.get_cpu_capability()))
     if verdict.different:
         sys.exit(1)
-    print(f"All {len(verdict.results)} outputs are, byte for byte, those that dvc.lock records.")
+    print(f"All {len(verdict.results)} outputs are, byte for byte, those that HEAD's dvc.lock records.")

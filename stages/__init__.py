@@ -1,5 +1,10 @@
 """The five stages. Each is run as `python -m stages.<name>` from the repository's root."""
 
+import signal
+
+# nothing is written yet: until `lifetime` takes over, Ctrl-C needs no traceback
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import importlib.util
 import os
 import sys

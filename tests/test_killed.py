@@ -42,7 +42,8 @@ def recover(repository: Repository, printed: str, lock: bytes, *force: str) -> N
     assert "Traceback" not in printed
     saved = saved_step(repository)
     again = repository.dvc("repro", *force)
-    assert (f"going on after step {saved}\n" in again) == (saved is not None and force != ())
+    # a training saved by an earlier kill waits for the next one
+    assert (f"going on after step {saved}\n" in again) == (saved is not None and "train" in force)
     assert stages_run(repository.dvc("repro")) == []
     assert (repository.path / "dvc.lock").read_bytes() == lock
     assert repository.git("status", "--porcelain") == ""

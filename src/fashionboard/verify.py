@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard import compare, lockfile
+from fashionboard import compare, dvcfiles
 from fashionboard.compare import Difference
+from fashionboard.dvcfiles import Stage
 from fashionboard.errors import FashionboardError
-from fashionboard.lockfile import Stage
 
 _DVC = [sys.executable, "-m", "dvc"]
 # what no floating-point kernel has a part in
@@ -57,7 +57,7 @@ def verify(folder: Path) -> Verdict:
     """
     root = Path(_run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository"))
     lock = _run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
-    recorded = lockfile.stages(lock)
+    recorded = dvcfiles.stages(lock)
     cache = root / _run([*_DVC, "cache", "dir"], root, "expected a DVC repository")
     with tempfile.TemporaryDirectory(prefix="fashionboard-verify-") as temporary:
         clone = Path(temporary) / "clone"
@@ -67,7 +67,7 @@ def verify(folder: Path) -> Verdict:
         # else a shared cache would bring the outputs without running anything
         _run([*_DVC, "cache", "dir", "--local", str(own_cache)], clone, "cannot give the clone a cache")
         _reproduce(clone)
-        found = lockfile.stages((clone / "dvc.lock").read_text(encoding="utf-8"))
+        found = dvcfiles.stages((clone / "dvc.lock").read_text(encoding="utf-8"))
         before, after = _outputs(recorded), _outputs(found)
         results = [
             Result(path, tuple(_differences(path, (cache, before.get(path)), (own_cache, after.get(path)))))
@@ -122,8 +122,8 @@ def _differences(
         return []
     if expected[1] is None or found[1] is None:
         return [Difference("recorded, not written" if expected[1] else "written, not recorded")]
-    before = _by_kind(lockfile.files(expected[0], path, expected[1]))
-    after = _by_kind(lockfile.files(found[0], path, found[1]))
+    before = _by_kind(dvcfiles.files(expected[0], path, expected[1]))
+    after = _by_kind(dvcfiles.files(found[0], path, found[1]))
     if before is None or after is None:
         return [Difference("the bytes; to see which, bring the recorded output here with `dvc pull`")]
     differences = []

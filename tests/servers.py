@@ -2,16 +2,19 @@
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 from urllib.error import URLError
 from urllib.parse import quote
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 
 def free_port() -> int:
@@ -58,3 +61,76 @@ def eventually(ask: Callable[[], object], expected: object, seconds: float = 30)
     while (found := ask()) != expected:
         assert time.monotonic() < end, f"expected {expected}, still {found}"
         time.sleep(0.2)
+
+
+def post(address: str, path: str, **body: Any) -> Any:
+    """Return what TensorBoard answers to a JSON request under /data/."""
+    request = Request(
+        f"{address}/data/{path}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+        method="POST",
+    )
+    with urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def rows(address: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of TensorBoard's HParams tab by name."""
+    statuses = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
+    found = post(
+        address,
+        "plugin/hparams/session_groups",
+        experimentName="",
+        allowedStatuses=statuses,
+        colParams=[],
+        startIndex=0,
+        sliceSize=1000,
+    )
+    return {group["name"]: group for group in found.get("sessionGroups", [])}
+
+
+@dataclass
+class Served:
+    """A board that is being served."""
+
+    address: str
+    process: subprocess.Popen[str]
+    lines: list[str]
+
+    @property
+    def said(self) -> str:
+        """What it has printed so far."""
+        return "".join(self.lines)
+
+
+@contextlib.contextmanager
+def board(folder: Path, *arguments: str) -> Iterator[Served]:
+    """Start `fashionboard board` in `folder`, yield when TensorBoard is up, and end it by SIGTERM."""
+    program = str(Path(sys.executable).with_name("fashionboard"))
+    command = [program, "board", "--port", str(free_port()), *arguments]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    stream = cast(IO[str], process.stdout)
+    lines: list[str] = []
+    try:
+        for line in stream:
+            lines.append(line)
+            if line.startswith("TensorBoard is at "):
+                break
+        else:
+            raise AssertionError(f"the board ended:\n{''.join(lines)}")
+        address = line.split()[3].rstrip("/")
+        threading.Thread(target=lambda: lines.extend(stream), daemon=True).start()
+        yield Served(address, process, lines)
+    finally:
+        process.terminate()
+        process.wait(10)

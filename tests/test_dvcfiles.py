@@ -16,7 +16,7 @@ def test_the_lock_names_every_output_and_the_cache_holds_their_bytes(finished: R
     outputs = {path: md5 for stage in stages.values() for path, md5 in stage.outputs.items()}
     assert len(outputs) == 10
     for path, md5 in outputs.items():
-        files = dvcfiles.files(finished.path / ".dvc" / "cache", path, md5)
+        files = dvcfiles.Cache(finished.path / ".dvc" / "cache").files(path, md5)
         assert files
         for name, cached in files.items():
             assert cached.read_bytes() == (finished.path / name).read_bytes()
@@ -33,5 +33,5 @@ def test_what_is_no_lock_is_refused(lock: str) -> None:
 
 
 def test_what_is_not_in_the_cache_is_not_found(finished: Repository) -> None:
-    assert dvcfiles.files(finished.path, "x", "0" * 32) is None
-    assert dvcfiles.files(finished.path, "x", "0" * 32 + ".dir") is None
+    assert dvcfiles.Cache(finished.path).files("x", "0" * 32) is None
+    assert dvcfiles.Cache(finished.path).files("x", "0" * 32 + ".dir") is None

@@ -57,6 +57,7 @@ def write_ours(folder: Path) -> Path:
         events.text("note", "**bold**", 4)
         events.graph(graph.trace(net, torch.zeros(4, 1, 28, 28)))
         events.hparams(HPARAMS)
+        events.hparams_end(succeeded=True)
     return events.path
 
 

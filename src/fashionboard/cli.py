@@ -10,18 +10,111 @@ from fashionboard import errors
 
 def main() -> None:
     """Run the command line; a FashionboardError becomes one line and exit code 1."""
+    own, after = _split(sys.argv[1:])
     parser = argparse.ArgumentParser(
-        prog="fashionboard", description="Fashion-MNIST with DVC and TensorBoard: checks on the pipeline."
+        prog="fashionboard", description="DVC experiments in TensorBoard, and a check on the pipeline."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    verify = commands.add_parser("verify", help="run all stages again in a clone and compare with dvc.lock")
-    verify.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder's)")
-    verify.set_defaults(run=_verify)
-    arguments = parser.parse_args()
+    _add_board(commands)
+    _add_verify(commands)
+    arguments = parser.parse_args(own)
+    if after is not None and arguments.command != "board":
+        parser.error(f"{arguments.command} takes nothing after --")
+    arguments.tensorboard = after or []
     # an exit, not an end: what was started and written on the way goes, too
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     errors.run(lambda: arguments.run(arguments))
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
+    """Part the command line at `--`."""
+    if "--" not in arguments:
+        return arguments, None
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    board = commands.add_parser(
+        "board",
+        help="show experiments side by side in TensorBoard",
+        usage="%(prog)s [REV ...] [options] [-- arguments for tensorboard]",
+        description="Show the workspace, commits, experiments and what is running of any DVC repository in "
+        "TensorBoard, side by side, without copying. Without REV: the workspace, HEAD, every experiment that "
+        "starts from HEAD, and all that are running.",
+    )
+    choice = argparse.BooleanOptionalAction
+    board.add_argument(
+        "revisions", nargs="*", metavar="REV", help="a branch, tag, commit or experiment, or `workspace`"
+    )
+    board.add_argument(
+        "--all-commits", action="store_true", help="every commit that has outputs of its own, too"
+    )
+    board.add_argument(
+        "--experiments", action=choice, help="those that start from the commits shown (default: without REV)"
+    )
+    board.add_argument("--running", action=choice, help="those that run now (default: without REV)")
+    board.add_argument("--fetch", action="store_true", help="bring what is missing from DVC's remote")
+    board.add_argument(
+        "--repo", type=Path, default=Path(), help="a folder of the repository (default: this one)"
+    )
+    board.add_argument(
+        "--host", default="127.0.0.1", help="address to serve on (default: %(default)s, this machine alone)"
+    )
+    board.add_argument(
+        "--port", type=_port, default=6006, help="or the next one that is free (default: %(default)s)"
+    )
+    board.add_argument(
+        "--view",
+        type=Path,
+        metavar="DIR",
+        help="where to make the links (default: in DVC's temporary folder)",
+    )
+    board.add_argument(
+        "--no-serve", action="store_true", help="make the links, print their folder, and leave it"
+    )
+    board.add_argument(
+        "--export-scalars", type=Path, metavar="FILE.csv", help="write every point of every curve, and end"
+    )
+    board.set_defaults(run=_board)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
+    return int(text)
+
+
+def _board(arguments: argparse.Namespace) -> None:
+    # DVC takes a while to import: not for --help
+    from fashionboard.board import session
+
+    alone = not arguments.revisions
+    session.run(
+        session.Options(
+            repo=arguments.repo,
+            request=session.Request(
+                tuple(arguments.revisions),
+                arguments.all_commits,
+                alone if arguments.experiments is None else arguments.experiments,
+                alone if arguments.running is None else arguments.running,
+            ),
+            fetch=arguments.fetch,
+            host=arguments.host,
+            port=arguments.port,
+            view=arguments.view,
+            serve=not arguments.no_serve,
+            export=arguments.export_scalars,
+            tensorboard=tuple(arguments.tensorboard),
+        )
+    )
+
+
+def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    verify = commands.add_parser("verify", help="run all stages again in a clone and compare with dvc.lock")
+    verify.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder's)")
+    verify.set_defaults(run=_verify)
 
 
 def _verify(arguments: argparse.Namespace) -> None:

@@ -29,6 +29,10 @@ class TrainingError(FashionboardError):
     """Training cannot start or cannot go on with these parameters."""
 
 
+class BoardError(FashionboardError):
+    """There is nothing that the board could show, or no way to show it."""
+
+
 # what a full or protected disk says, wherever it is written to
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 

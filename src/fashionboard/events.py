@@ -19,7 +19,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 from tensorboard.plugins.hparams import metadata as hparams
-from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS
+from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboard.plugins.pr_curve.metadata import create_summary_metadata as pr_curve_metadata
 from tensorboard.plugins.text.metadata import create_summary_metadata as text_metadata
@@ -60,13 +60,17 @@ class EventWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+        if error is not None:
+            self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write what is left and close the file; where that is not possible, remove it."""
         try:
             self._records.close()
         except OSError:
             self.path.unlink(missing_ok=True)
             raise
-        if error is not None:
-            self.path.unlink(missing_ok=True)
         unfinished.done(self.path)
 
     def scalar(self, tag: str, value: float, step: int = 0) -> None:
@@ -115,13 +119,20 @@ class EventWriter:
         self._write(Event(graph_def=graph.SerializeToString(deterministic=True)), step=0)
 
     def hparams(self, values: Mapping[str, bool | float | str]) -> None:
-        """Write a run's hyperparameters, a row in TensorBoard's HParams tab; metrics are its scalars."""
+        """Write that a run with these hyperparameters began, a row in TensorBoard's HParams tab.
+
+        The row's metrics are the scalars of this folder and of those in it.
+        """
         start = SessionStartInfo(start_time_secs=self._time(0))
         for name, value in values.items():
             kind = {bool: "bool_value", str: "string_value"}.get(type(value), "number_value")
             setattr(start.hparams[name], kind, value)
-        end = SessionEndInfo(status=STATUS_SUCCESS, end_time_secs=self._time(0))
         self._write_session(hparams.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=start))
+
+    def hparams_end(self, succeeded: bool) -> None:
+        """Write that the run of `hparams` ended."""
+        status = STATUS_SUCCESS if succeeded else STATUS_FAILURE
+        end = SessionEndInfo(status=status, end_time_secs=self._time(0))
         self._write_session(hparams.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
     def flush(self) -> None:

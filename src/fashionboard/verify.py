@@ -12,7 +12,7 @@ import psutil
 
 from fashionboard import compare, dvcfiles
 from fashionboard.compare import Difference
-from fashionboard.dvcfiles import Stage
+from fashionboard.dvcfiles import Cache, Stage
 from fashionboard.errors import FashionboardError
 
 _DVC = [sys.executable, "-m", "dvc"]
@@ -122,8 +122,8 @@ def _differences(
         return []
     if expected[1] is None or found[1] is None:
         return [Difference("recorded, not written" if expected[1] else "written, not recorded")]
-    before = _by_kind(dvcfiles.files(expected[0], path, expected[1]))
-    after = _by_kind(dvcfiles.files(found[0], path, found[1]))
+    before = _by_kind(Cache(expected[0]).files(path, expected[1]))
+    after = _by_kind(Cache(found[0]).files(path, found[1]))
     if before is None or after is None:
         return [Difference("the bytes; to see which, bring the recorded output here with `dvc pull`")]
     differences = []

@@ -1,0 +1,271 @@
+"""The board: what is shown now, kept in step with git, DVC and the disk."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fashionboard import dvcfiles
+from fashionboard.board import selection
+from fashionboard.board.fetch import Remote
+from fashionboard.board.git import Git
+from fashionboard.board.group import Group, State
+from fashionboard.board.live import Live, Processes
+from fashionboard.board.recorded import Record, Recorder
+from fashionboard.board.rows import Rows
+from fashionboard.board.selection import Request, Target
+from fashionboard.board.server import RELOAD
+from fashionboard.board.view import View
+from fashionboard.dvcfiles import Cache, Run, Runs
+
+# as often must a copy that was worked in be found idle or gone before its experiment counts as ended
+_LOOKS = 3
+# seconds for which a new run may have no process yet
+_START = 60
+_SHORT = 7
+
+
+@dataclass
+class _Watched:
+    """An experiment that is, or was, running while the board was open.
+
+    before: the commit of that name when it began, if there was one. name: of its group. looks: how
+    often no process was found in its copy; worked: whether one ever was.
+    """
+
+    run: Run
+    live: Live
+    before: str
+    name: str = ""
+    state: State = "running"
+    looks: int = 0
+    worked: bool = False
+
+
+class Board:
+    """The groups of one repository, as `request` asks for them, in `view`."""
+
+    def __init__(self, root: Path, cache: Cache, tmp: Path, request: Request, view: View) -> None:
+        """root: the folder of the DVC repository; tmp: DVC's folder for temporary files."""
+        self.groups: dict[str, Group] = {}
+        self.left_out = 0
+        self._git = Git(root)
+        self._request = request
+        self._view = view
+        self._rows = Rows(view.folder)
+        self._cache = cache
+        self._recorder = Recorder(self._git, cache)
+        self._runs = Runs(tmp)
+        self._workspace = Live(root)
+        self._processes = Processes()
+        self._watched: dict[tuple[str, str], _Watched] = {}
+        self._refs: dict[str, str] | None = None
+        self._targets: list[Target] = []
+        self._records: dict[str, Record] = {}
+        self._names: dict[tuple[str, str], str] = {}
+        self._held: dict[str, float] = {}
+
+    def update(self, remote: Remote | None = None) -> None:
+        """Look at everything and make the view show it; `remote` is asked for what is missing.
+
+        Raises:
+            BoardError: a revision is unknown, or the remote cannot be read.
+        """
+        self._read(remote)
+        self._watch()
+        groups = {group.name: group for group in self._build()}
+        for name in [name for name in self.groups if name not in groups]:
+            self._remove(name)
+        asked = {self._names[each.key] for each in self._targets if each.asked or self._request.all_commits}
+        for group in groups.values():
+            experiment = group.state not in ("workspace", "commit")
+            self._show(group, row=experiment or group.name in asked)
+        self.groups = groups
+
+    @property
+    def running(self) -> bool:
+        """Whether an experiment is running."""
+        return any(each.state == "running" for each in self._watched.values())
+
+    @property
+    def unread(self) -> list[str]:
+        """What could not be read, a line each."""
+        return [
+            f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
+            for target in self._targets
+            for problem in self._records[target.commit].unread
+        ]
+
+    def _read(self, remote: Remote | None) -> None:
+        refs = self._git.refs()
+        if refs != self._refs:
+            self._refs = refs
+            targets = selection.select(self._git, self._request)
+            # what was seen running stays when it has ended, whatever it started from
+            known = {target.key for target in targets}
+            ended = [key for key in self._watched if key not in known]
+            self._targets = targets + selection.by_key(self._git, ended)
+        elif not remote and not any(self._cache.find(digest) for digest in self._missing()):
+            return
+        commits = [target.commit for target in self._targets]
+        self._records = self._recorder.read(commits)
+        if self._request.all_commits:
+            self._leave_out()
+        if remote:
+            lists = [digest for digest in self._missing() if digest.endswith(".dir")]
+            for digest, content in remote.manifests(lists).items():
+                self._cache.learn(digest, content)
+            self._records = self._recorder.read(commits)
+            if wanted := self._missing():
+                remote.bring(wanted)
+            self._records = self._recorder.read(commits)
+
+    def _leave_out(self) -> None:
+        """Show no commit that nobody asked for and whose outputs are none, or those of another."""
+        kept: list[Target] = []
+        seen: set[frozenset[str]] = set()
+        for target in self._targets:
+            record = self._records[target.commit]
+            new = record.outputs not in seen and (record.files or record.missing)
+            if (
+                new
+                or target.asked
+                or target.kind == "experiment"
+                or target.commit == (self._refs or {}).get("HEAD")
+            ):
+                kept.append(target)
+            if target.kind == "commit":
+                seen.add(record.outputs)
+        self.left_out = len(self._targets) - len(kept)
+        self._targets = kept
+
+    def _missing(self) -> set[str]:
+        records = self._records.values()
+        return {digest for record in records for digests in record.missing.values() for digest in digests}
+
+    def _watch(self) -> None:
+        """Follow the running experiments, from their first sign to their end."""
+        if not self._request.running:
+            return
+        commits = {each: ref for ref, each in self._experiments()}
+        runs = {(run.baseline, run.name): run for run in self._runs.read()}
+        for key, run in runs.items():
+            watched = self._watched.get(key)
+            if (
+                run.state == "running"
+                and run.root.is_dir()
+                and (watched is None or watched.run.root != run.root)
+            ):
+                before = self._recorder.read([run.baseline])[run.baseline].files
+                live = Live(run.root / self._git.prefix, before)
+                self._watched[key] = _Watched(run, live, commits.get(key, ""))
+        for key, watched in self._watched.items():
+            if watched.state == "running":
+                watched.state = self._state(watched, runs.get(key), commits.get(key, ""))
+
+    def _experiments(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        for ref, commit in (self._refs or {}).items():
+            if told := dvcfiles.experiment(ref):
+                yield commit, told
+
+    def _state(self, watched: _Watched, run: Run | None, commit: str) -> State:
+        root = watched.run.root
+        there = root.is_dir()
+        under_way = there and run is not None and run.state == "running"
+        if commit and commit != watched.before and not under_way:
+            return "experiment"
+        if run is not None and run.state in ("failed", "killed"):
+            return "failed" if run.state == "failed" else "killed"
+        if not there and commit and run is not None and run.state == "finished":
+            return "experiment"  # the same commit as before
+        if there and self._processes.work_in(root):
+            watched.looks, watched.worked = 0, True
+        elif there and not watched.worked and time.time() - root.stat().st_mtime > _START:
+            return "killed"  # before this board was opened
+        elif not there or watched.worked:
+            watched.looks += 1
+        if watched.looks < _LOOKS:
+            return "running"
+        return "killed" if there else "failed"
+
+    def _build(self) -> Iterator[Group]:
+        """Yield what is to be shown."""
+        if self._request.workspace:
+            files = self._workspace.files()
+            yield Group(selection.WORKSPACE, "", "workspace", files, self._workspace.parameters)
+        watched = {key: each for key, each in self._watched.items() if each.state != "experiment"}
+        running = {key: each for key, each in watched.items() if each.state == "running"}
+        new = [Target(name, "", "experiment", baseline=baseline) for baseline, name in running]
+        targets = {target.key: target for target in [*self._targets, *new]}
+        self._name(targets)
+        for key, target in targets.items():
+            name = self._names[key]
+            if key in running:
+                watched[key].name = name
+                files = self._files(watched[key])
+                yield Group(name, target.baseline[:_SHORT], "running", files, watched[key].live.parameters)
+            else:
+                record = self._records[target.commit]
+                yield Group(
+                    name,
+                    target.commit[:_SHORT],
+                    target.kind,
+                    record.files,
+                    record.parameters,
+                    record.metrics,
+                    tuple(record.missing),
+                )
+        for each in watched.values():
+            if each.state != "running":
+                yield self._ended(each)
+
+    def _files(self, watched: _Watched) -> dict[str, Path]:
+        """Return the files in an experiment's copy, or those that the view keeps when that is gone."""
+        return watched.live.files() if watched.run.root.is_dir() else self._view.files(watched.name)
+
+    def _name(self, targets: dict[tuple[str, str], Target]) -> None:
+        if list(targets) != list(self._names):
+            taken = [selection.WORKSPACE] if self._request.workspace else []
+            self._names = selection.distinct(targets.values(), taken)
+
+    def _ended(self, watched: _Watched) -> Group:
+        """Keep what was seen of an experiment that came to no result, under a name that says so."""
+        name = f"{watched.run.name} ({watched.state})"
+        if watched.name != name:
+            if watched.name:
+                self._view.rename(watched.name, name)
+                self._rows.rename(watched.name, name)
+            watched.name = name
+        files = self._files(watched)
+        return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
+
+    def _show(self, group: Group, row: bool) -> None:
+        before = self.groups.get(group.name)
+        if before and before.state != "running" and row and before.parameters != group.parameters:
+            # TensorBoard forgets a row only when it finds its run gone
+            self._remove(group.name)
+            self._held[group.name] = time.monotonic() + 2 * RELOAD + 1
+        if time.monotonic() < self._held.get(group.name, 0):
+            return
+        self._view.show(group.name, group.files, growing=group.state in ("running", "failed", "killed"))
+        if row and group.parameters:
+            self._rows.show(group)
+
+    def _remove(self, name: str) -> None:
+        self._rows.drop(name)
+        self._view.drop(name)
+
+
+def changes(before: dict[str, Group], after: dict[str, Group]) -> Iterator[str]:
+    """Yield a line for each group that came, went or changed its state."""
+    for name, group in after.items():
+        if name not in before:
+            yield f"{name}: {group.state}"
+        elif before[name].state != group.state:
+            yield f"{name}: {before[name].state}, now {group.state}"
+        elif before[name].missing and not group.missing:
+            yield f"{name}: complete"
+    for name in before:
+        # one that failed goes on under a name that says so
+        if name not in after and not {f"{name} (failed)", f"{name} (killed)"} & set(after):
+            yield f"{name}: gone"

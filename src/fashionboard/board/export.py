@@ -1,0 +1,38 @@
+"""The scalars of every run of a view as one table."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.plugins.scalar import metadata
+from tensorboard.util import tensor_util
+
+from fashionboard import outputs
+from fashionboard.board.group import Group, is_events
+
+
+def export_scalars(groups: Iterable[Group], path: Path) -> int:
+    """Write run, stage, tag, step and value of each scalar as CSV; return how many.
+
+    The value is the float32 of the event file, written so that it reads as the same float32.
+    """
+    rows = [
+        (group.name, name.rpartition("/")[0], *scalar)
+        for group in groups
+        for name, target in sorted(group.files.items())
+        if is_events(name)
+        for scalar in scalars(target)
+    ]
+    outputs.write_csv(path, ["run", "stage", "tag", "step", "value"], rows)
+    return len(rows)
+
+
+def scalars(path: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield tag, step and value of each scalar of an event file, of the old form and of the new."""
+    plugins: dict[str, str] = {}
+    for event in EventFileLoader(str(path)).Load():
+        for value in event.summary.value:
+            # only the first value of a tag has to say what it is for
+            plugin = plugins.setdefault(value.tag, value.metadata.plugin_data.plugin_name)
+            if plugin == metadata.PLUGIN_NAME:
+                yield value.tag, event.step, str(tensor_util.make_ndarray(value.tensor)[()])

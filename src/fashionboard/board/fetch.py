@@ -1,0 +1,65 @@
+"""Bring what the board misses from DVC's remote, and nothing else."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
+
+from fashionboard.errors import BoardError
+
+
+class Remote:
+    """The default remote of a DVC repository, as the workspace's configuration names it."""
+
+    def __init__(self, repo: Repo) -> None:
+        """Raises BoardError if there is no default remote, or none of a kind that can be read."""
+        self._repo = repo
+        try:
+            self._store = repo.cloud.get_remote_odb()
+        except DvcException as error:
+            raise BoardError(f"--fetch: expected a default remote, found: {error}") from None
+
+    def manifests(self, digests: Iterable[str]) -> dict[str, bytes]:
+        """Return the lists of files of outputs, by md5, as far as the remote has them; nothing is kept."""
+        found: dict[str, bytes] = {}
+        for digest in digests:
+            try:
+                found[digest] = self._store.fs.cat_file(self._store.oid_to_path(digest))
+            except FileNotFoundError:
+                continue
+            except (DvcException, OSError) as error:
+                raise _failed(error) from None
+        return found
+
+    def bring(self, digests: Iterable[str]) -> None:
+        """Copy these objects into the cache, with a progress bar, and verify their md5.
+
+        Raises:
+            BoardError: the remote cannot be reached, or a transfer failed; what arrived stays.
+        """
+        try:
+            result = self._repo.cloud.pull({HashInfo("md5", digest) for digest in digests})
+        except (DvcException, OSError) as error:
+            raise _failed(error) from None
+        if result.failed:
+            raise BoardError(f"--fetch: {len(result.failed)} files could not be brought; run it again")
+
+
+def _failed(error: Exception) -> BoardError:
+    return BoardError(
+        f"--fetch: expected to read the remote, found: {error or type(error).__name__}; try again"
+    )
+
+
+def opened(folder: Path) -> Repo:
+    """Return the DVC repository that `folder` is in.
+
+    Raises:
+        BoardError: it is in none, or it cannot be opened.
+    """
+    try:
+        return Repo(str(folder.resolve()))
+    except (DvcException, OSError) as error:
+        raise BoardError(f"expected a DVC repository, found: {error}") from None

@@ -1,0 +1,138 @@
+"""What git knows of a repository: refs, commits, and files of many commits by few calls."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from fashionboard.errors import BoardError
+
+
+class Git:
+    """The git repository that a folder is in; paths are relative to that folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises BoardError if `folder` is in no git repository, or there is no git."""
+        self._folder = folder
+        self.prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
+
+    def refs(self) -> dict[str, str]:
+        """Return the commit of HEAD and of every ref by its full name."""
+        listed: dict[str, str] = {}
+        # ends with 1 where there is no ref at all
+        for line in self._run("show-ref", "--head", "--dereference").stdout.splitlines():
+            digest, name = line.split(" ", 1)
+            # an annotated tag is listed twice, the second time as its commit
+            listed[name.removesuffix("^{}")] = digest
+        return listed
+
+    def branch(self) -> str | None:
+        """Return the branch that is checked out, None if none is."""
+        return self._run("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip() or None
+
+    def commit(self, revision: str) -> str | None:
+        """Return the full name of the commit that git understands under `revision`, or None."""
+        asked = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return asked.stdout.strip() or None
+
+    def commits(self) -> list[str]:
+        """Return every commit of HEAD, the branches and the tags, the newest first."""
+        return self._ask("rev-list", "--date-order", "HEAD", "--branches", "--tags").split()
+
+    def files(self, commits: Iterable[str], wanted: Callable[[str], bool]) -> dict[str, dict[str, str]]:
+        """Return, for each commit, the object of every file that is wanted, by path.
+
+        Only what a commit has changed against the first one is looked at, in one call.
+        """
+        commits = list(dict.fromkeys(commits))
+        if not commits:
+            return {}
+        trees = self._trees(commits)
+        listed = self._ask("ls-tree", "-r", "-z", commits[0])
+        first: dict[str, str] = {}
+        for entry in filter(None, listed.split("\0")):
+            about, path = entry.split("\t", 1)
+            if wanted(path):
+                first[path] = about.split()[2]
+        pairs = "".join(f"{trees[commits[0]]} {tree}\n" for tree in trees.values())
+        changes = self._ask("diff-tree", "-r", "-z", "--no-renames", "--relative", "--stdin", given=pairs)
+        changed = iter(_changes(changes))
+        found: dict[str, dict[str, str]] = {}
+        for commit in commits:
+            found[commit] = dict(first)
+            for path, digest in next(changed):
+                if not wanted(path):
+                    continue
+                if digest.strip("0"):
+                    found[commit][path] = digest
+                else:
+                    del found[commit][path]
+        return found
+
+    def contents(self, objects: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """Yield each object with its bytes; None if there is no such object.
+
+        objects: names of blobs, or `<commit>:<path from the root of the git repository>`.
+        """
+        objects = list(dict.fromkeys(objects))
+        if not objects:
+            return
+        with tempfile.TemporaryFile() as asked:
+            # from a file: a pipe would be full before the first answer is read
+            asked.write("".join(f"{name}\n" for name in objects).encode(errors="surrogateescape"))
+            asked.seek(0)
+            command = ["git", "cat-file", "--batch"]
+            with subprocess.Popen(command, cwd=self._folder, stdin=asked, stdout=subprocess.PIPE) as process:
+                answers = cast(IO[bytes], process.stdout)
+                for name in objects:
+                    header = answers.readline().split()
+                    if not header[-1:] or not header[-1].isdigit():
+                        yield name, None
+                        continue
+                    content = answers.read(int(header[-1]))
+                    answers.read(1)
+                    yield name, content
+
+    def _trees(self, commits: list[str]) -> dict[str, str]:
+        asked = "".join(f"{commit}^{{tree}}\n" for commit in commits)
+        return dict(
+            zip(
+                commits,
+                self._ask("cat-file", "--batch-check=%(objectname)", given=asked).split(),
+                strict=True,
+            )
+        )
+
+    def _run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                ["git", *arguments],
+                cwd=self._folder,
+                input=given,
+                capture_output=True,
+                encoding="utf-8",
+                errors="surrogateescape",
+                check=False,
+            )
+        except FileNotFoundError:
+            raise BoardError("expected git, found no such program; install it") from None
+
+    def _ask(self, *arguments: str, given: str = "") -> str:
+        done = self._run(*arguments, given=given)
+        if done.returncode:
+            raise BoardError(f"expected a git repository, found: {done.stderr.strip()}")
+        return done.stdout
+
+
+def _changes(listed: str) -> Iterator[list[tuple[str, str]]]:
+    """Split what diff-tree prints, a block a pair of trees, into paths and their new objects."""
+    blocks: list[list[tuple[str, str]]] = []
+    entries = iter(listed.split("\0"))
+    for entry in entries:
+        # a pair's own line ends in a line end, and everything else in a zero
+        *pairs, last = entry.split("\n")
+        blocks += [[] for _ in pairs]
+        if last:
+            blocks[-1].append((next(entries), last.split()[3]))
+    yield from blocks

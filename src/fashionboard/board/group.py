@@ -1,0 +1,106 @@
+"""What a name on the board stands for, and where its files go."""
+
+import math
+import posixpath
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
+State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]
+Value = bool | float | str
+# YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one revision or running experiment.
+
+    revision: the commit's short name, or that of the commit it started from. files: the existing
+    files by their paths in the view. missing: outputs whose files, or list of files, are not in the
+    cache. parameters, metrics: those that DVC tracks, by flattened name.
+    """
+
+    name: str
+    revision: str
+    state: State
+    files: Mapping[str, Path] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+    @property
+    def stages(self) -> list[str]:
+        """The folders that hold event files: stages, or outputs of stages."""
+        return sorted({posixpath.dirname(path) for path in self.files if is_events(path)})
+
+    @property
+    def size(self) -> int:
+        """Return the sum of the files' sizes in bytes; a file that has just gone counts as none."""
+        total = 0
+        for path in self.files.values():
+            try:
+                total += path.stat().st_size
+            except FileNotFoundError:
+                continue
+        return total
+
+
+def is_events(path: str) -> bool:
+    """Tell whether TensorBoard takes the file for one of events."""
+    return "tfevents" in posixpath.basename(path)
+
+
+def arrange(stage: str, outputs: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
+    """Return what belongs into the view of a stage, by its path there.
+
+    outputs: by path, the files of each, by path, with anything that stands for their bytes. A folder
+    that holds an event file is shown whole. One such output is `<stage>/...`; several are
+    `<stage>/<output>/...`.
+    """
+    places: dict[str, dict[str, T]] = {}
+    for output, files in outputs.items():
+        for path, content in files.items():
+            place = output if path != output else posixpath.dirname(output)
+            places.setdefault(place, {})[path] = content
+    shown = {place: files for place, files in places.items() if any(map(is_events, files))}
+    found: dict[str, T] = {}
+    for place, files in shown.items():
+        folder = stage if len(shown) == 1 else posixpath.join(stage, _inner(place))
+        for path, content in files.items():
+            found[posixpath.normpath(posixpath.join(folder, posixpath.relpath(path, place or ".")))] = content
+    return found
+
+
+def _inner(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
+
+
+def parameters(values: Mapping[str, object]) -> dict[str, Value]:
+    """Return parameters as TensorBoard can show them: bool, float, or else a text.
+
+    Texts such as "1e-05" become numbers; what is not finite a text, since JSON has no such numbers.
+    """
+    return {name: _value(value) for name, value in values.items()}
+
+
+def _value(value: object) -> Value:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        value = float(value)
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    return "null" if value is None else str(value)
+
+
+def metrics(values: Mapping[str, object]) -> dict[str, float]:
+    """Return the metrics that are finite numbers."""
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }

@@ -1,0 +1,70 @@
+"""TensorBoard on the view, within this process: it ends when the board does."""
+
+import contextlib
+import io
+import logging
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from fashionboard.errors import BoardError
+
+# seconds between two looks at the files
+RELOAD = 3
+# ports that are tried after the one that was asked for
+_TRIES = 20
+
+
+def free_port(host: str, port: int) -> int:
+    """Return `port`, or the next one that is free; 0 stands for any.
+
+    Raises:
+        BoardError: none of 20 is free, or `host` is not an address of this machine.
+    """
+    for each in range(port, min(port + _TRIES, 65536)) if port else [0]:
+        try:
+            family, *_, address = socket.getaddrinfo(host, each, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, socket.SOCK_STREAM) as listener:
+                # as TensorBoard's own server does: else a port that was just left is taken for a minute
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+                return int(listener.getsockname()[1])
+        except socket.gaierror:
+            break
+        except PermissionError:
+            raise BoardError(
+                f"expected a port that may be used, found {each}; name one from 1024 on"
+            ) from None
+        except OSError:
+            continue
+    raise BoardError(
+        f"expected a free port on {host}, found none from {port} on; name another --host or --port"
+    )
+
+
+def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
+    """Start TensorBoard on `logdir` in threads of this process and return its address.
+
+    arguments: for TensorBoard, after the board's own.
+
+    Raises:
+        BoardError: TensorBoard does not take the arguments.
+    """
+    # seconds to import: not for a board that is not served
+    from tensorboard import default, program
+
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    own = [
+        *("--logdir", str(logdir), "--host", host, "--port", str(port)),
+        *("--reload_interval", str(RELOAD), "--samples_per_plugin", "images=1000,scalars=1000000"),
+    ]
+    said = io.StringIO()
+    # its notes about loaders and experimental features are no news to a user of the board
+    with contextlib.redirect_stderr(said):
+        try:
+            board = program.TensorBoard(default.get_plugins())
+            board.configure(["tensorboard", *own, *arguments])
+            return str(board.launch())
+        except (SystemExit, Exception) as error:
+            reason = said.getvalue().strip().splitlines()[-1:] or [str(error)]
+            raise BoardError(f"expected arguments for TensorBoard after --, found: {reason[0]}") from None

@@ -1,0 +1,112 @@
+"""One call of `fashionboard board`, from its first line to its last."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from fashionboard.board import board, fetch, server, view
+from fashionboard.board.board import Board
+from fashionboard.board.selection import Request
+from fashionboard.board.table import table
+from fashionboard.board.view import View
+from fashionboard.dvcfiles import Cache
+from fashionboard.errors import BoardError
+
+__all__ = ["Options", "Request", "run"]
+# seconds between two looks at git, DVC and the disk
+_POLL = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; the fields bear the names of its options."""
+
+    repo: Path
+    request: Request
+    fetch: bool
+    host: str
+    port: int
+    view: Path | None
+    serve: bool
+    export: Path | None
+    tensorboard: tuple[str, ...]
+
+
+def run(options: Options) -> None:
+    """Build the view, print what is in it, and serve it until the process is told to end.
+
+    Raises:
+        BoardError: there is nothing to show, or no way to show it.
+    """
+    with contextlib.ExitStack() as stack:
+        repo = stack.enter_context(fetch.opened(options.repo))
+        folder = _folder(options, Path(repo.tmp_dir))
+        shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
+        cache = Cache(Path(repo.cache.local_cache_dir))
+        one = Board(Path(repo.root_dir), cache, Path(repo.tmp_dir), options.request, shown)
+        one.update(fetch.Remote(repo) if options.fetch else None)
+        _check(one)
+        print(table(one.groups.values()))
+        for line in _notes(one, shown):
+            print(line, file=sys.stderr)
+        if options.export:
+            # TensorBoard's reader takes a while to import
+            from fashionboard.board import export
+
+            count = export.export_scalars(one.groups.values(), options.export)
+            print(f"{count} points of curves are in {options.export}")
+        elif not options.serve:
+            print(folder)
+        else:
+            _serve(one, shown, options)
+
+
+def _folder(options: Options, tmp: Path) -> Path:
+    if options.view:
+        return options.view.absolute()
+    parent = tmp / "fashionboard" / "board"
+    own = view.own(parent)
+    # one that is left behind on purpose always has the same place
+    return own if options.serve or options.export else parent / "view"
+
+
+def _check(one: Board) -> None:
+    if not one.running and not any(group.files or group.missing for group in one.groups.values()):
+        raise BoardError(
+            "expected an output of DVC's with event files (tfevents in their names), found none in "
+            f"{', '.join(one.groups) or 'this repository'}; run the pipeline, or name another revision"
+        )
+
+
+def _notes(one: Board, shown: View) -> Iterator[str]:
+    yield from one.unread
+    for group in one.groups.values():
+        if group.missing:
+            outputs = ", ".join(group.missing)
+            command = f"fashionboard board --fetch {group.revision}"
+            yield f"{group.name}: not in the cache: {outputs}; to bring them: {command}"
+    if one.left_out:
+        yield f"{one.left_out} commits are left out: they have no outputs, or those of one that is shown"
+    if shown.copied:
+        yield f"{shown.copied} files were copied: this system allows no links there"
+
+
+def _serve(one: Board, shown: View, options: Options) -> None:
+    port = server.free_port(options.host, options.port)
+    if options.port not in (0, port):
+        print(f"port {options.port} is in use, so this is on {port}", file=sys.stderr)
+    address = server.serve(shown.folder, options.host, port, options.tensorboard)
+    print(f"TensorBoard is at {address} until Ctrl-C", flush=True)
+    try:
+        while True:
+            time.sleep(_POLL)
+            before = one.groups
+            one.update()
+            for line in board.changes(before, one.groups):
+                print(line, flush=True)
+    except SystemExit:
+        # Ctrl-C and SIGTERM are how a server is meant to end
+        print("closed")

@@ -1,0 +1,204 @@
+"""The tree of links that TensorBoard reads: one folder a group, nothing copied where the system can link."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+from fashionboard.board.group import is_events
+from fashionboard.errors import BoardError
+
+# in the folder of a view: what it may be removed by
+_MARK = ".fashionboard-view"
+
+
+class View:
+    """A folder with a folder for each group, kept as `show` was last told.
+
+    Use it as a context manager: the folder is removed at the end, unless `keep` is set.
+    """
+
+    def __init__(self, folder: Path, keep: bool = False) -> None:
+        """Make `folder` anew.
+
+        Raises:
+            BoardError: it holds something else than an earlier view.
+        """
+        self.folder = folder
+        self.copied = 0
+        self._keep = keep
+        self._shown: dict[str, dict[str, Path]] = {}
+        self._last: dict[str, Mapping[str, Path]] = {}
+        self._gone: dict[str, set[str]] = {}
+        self._linked: dict[tuple[str, str], tuple[int, int]] = {}
+        if (
+            folder.exists()
+            and not (folder / _MARK).exists()
+            and (not folder.is_dir() or any(folder.iterdir()))
+        ):
+            raise BoardError(
+                f"{folder}: expected a new or empty folder for the view, found other files in it"
+            )
+        _remove(folder)
+        folder.mkdir(parents=True)
+        (folder / _MARK).touch()
+        self._folders = {folder}
+
+    def __enter__(self) -> "View":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._keep:
+            _remove(self.folder)
+
+    def show(self, name: str, files: Mapping[str, Path], growing: bool = False) -> None:
+        """Make the folder `name` hold links to these files, by their paths in it, and no others.
+
+        growing: to files that may be removed with all that is in them: hard links where the system
+        allows, which keep what was written.
+        """
+        if self._last.get(name) is files and not growing:
+            return
+        self._last[name] = files
+        shown = self._shown.setdefault(name, {})
+        gone = {path for path in shown if path not in files}
+        # what is missing for the first time may be so because the whole folder is being removed
+        for path in gone & self._gone.get(name, set()) if growing else gone:
+            self._drop(name, path)
+        self._gone[name] = gone
+        # event files last: TensorBoard looks for the others when it has found one
+        for path in sorted(files, key=lambda path: (is_events(path), path)):
+            target = files[path]
+            if target == self.folder / name / path:
+                continue  # nowhere else any more
+            if shown.get(path) == target and not (growing and self._replaced(name, path, target)):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # just gone: the next call will know
+                self._link(name, path, target, growing)
+
+    def rename(self, name: str, other: str) -> None:
+        """Give the folder of a group another name, with all that is in it."""
+        if name in self._shown:
+            self._forget(name)
+            (self.folder / name).replace(self.folder / other)
+            self._shown[other] = self._shown.pop(name)
+            self._last.pop(name, None)
+
+    def drop(self, name: str) -> None:
+        """Remove the folder of a group."""
+        self._shown.pop(name, None)
+        self._last.pop(name, None)
+        self._forget(name)
+        _remove(self.folder / name)
+
+    def files(self, name: str) -> dict[str, Path]:
+        """Return the links of a group by their paths in it."""
+        return {path: self.folder / name / path for path in self._shown.get(name, {})}
+
+    def _link(self, name: str, path: str, target: Path, growing: bool) -> None:
+        link = self.folder / name / path
+        if path in self._shown[name]:
+            # never absent: TensorBoard would drop the run
+            partial = link.with_name(f".{link.name}.new")
+            self._make(partial, target, growing)
+            partial.replace(link)
+            # renaming one hard link onto another of the same file does nothing
+            partial.unlink(missing_ok=True)
+        else:
+            self._prepare(link.parent)
+            self._make(link, target, growing)
+        self._shown[name][path] = target
+        if growing:
+            self._linked[name, path] = _identity(link)
+
+    def _forget(self, name: str) -> None:
+        top = self.folder / name
+        self._folders = {each for each in self._folders if each != top and top not in each.parents}
+
+    def _prepare(self, folder: Path) -> None:
+        """Make a folder of the view, with as few calls as can be: there are thousands."""
+        if folder not in self._folders:
+            self._prepare(folder.parent)
+            folder.mkdir(exist_ok=True)
+            self._folders.add(folder)
+
+    def _make(self, link: Path, target: Path, growing: bool) -> None:
+        first, second = (_hard, _symbolic) if growing else (_symbolic, _hard)
+        if not _can(first, target, link) and not _can(second, target, link):
+            shutil.copyfile(target, link)
+            self.copied += 1
+
+    def _replaced(self, name: str, path: str, target: Path) -> bool:
+        try:
+            return _identity(target) != self._linked.get((name, path))
+        except FileNotFoundError:
+            return False
+
+    def _drop(self, name: str, path: str) -> None:
+        link = self.folder / name / path
+        link.unlink(missing_ok=True)
+        del self._shown[name][path]
+        self._linked.pop((name, path), None)
+        folder = link.parent
+        while folder != self.folder:
+            try:
+                folder.rmdir()
+            except OSError:
+                break
+            self._folders.discard(folder)
+            folder = folder.parent
+
+
+def _can(make: Callable[[Path, Path], None], target: Path, link: Path) -> bool:
+    try:
+        make(target, link)
+    except FileNotFoundError:
+        raise
+    except (OSError, NotImplementedError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        return False
+    return True
+
+
+def _symbolic(target: Path, link: Path) -> None:
+    link.symlink_to(target)
+
+
+def _hard(target: Path, link: Path) -> None:
+    os.link(target, link)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def own(parent: Path) -> Path:
+    """Return a folder in `parent` for the view of this process, and remove those of processes that ended."""
+    if parent.is_dir():
+        for folder in parent.iterdir():
+            if not _is_owned(folder.name):
+                _remove(folder)
+    process = psutil.Process()
+    return parent / f"{process.pid}-{_started(process)}"
+
+
+def _is_owned(name: str) -> bool:
+    pid, _, started = name.partition("-")
+    try:
+        return not pid.isdigit() or str(_started(psutil.Process(int(pid)))) == started
+    except psutil.Error:
+        return False
+
+
+def _started(process: psutil.Process) -> int:
+    return int(process.create_time() * 100)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

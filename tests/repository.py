@@ -79,6 +79,18 @@ class Repository:
     def dvc(self, *arguments: str, check: bool = True, **environment: str) -> str:
         return self.run("dvc", *arguments, check=check, **environment).stdout
 
+    def start_queue(self, jobs: int) -> None:
+        """Start DVC's queue; its workers would keep a pipe open, so what it prints is not returned."""
+        command = ["dvc", "queue", "start", "-j", str(jobs)]
+        subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+
     def set(self, values: dict[str, Any]) -> None:
         """Change values in params.yaml, named as `train.lr`."""
         path = self.path / "params.yaml"

@@ -121,6 +121,7 @@ def board(folder: Path, *arguments: str) -> Iterator[Served]:
     )
     stream = cast(IO[str], process.stdout)
     lines: list[str] = []
+    reader: threading.Thread | None = None
     try:
         for line in stream:
             lines.append(line)
@@ -129,8 +130,12 @@ def board(folder: Path, *arguments: str) -> Iterator[Served]:
         else:
             raise AssertionError(f"the board ended:\n{''.join(lines)}")
         address = line.split()[3].rstrip("/")
-        threading.Thread(target=lambda: lines.extend(stream), daemon=True).start()
+        reader = threading.Thread(target=lambda: lines.extend(stream))
+        reader.start()
         yield Served(address, process, lines)
     finally:
         process.terminate()
         process.wait(10)
+        if reader:
+            reader.join()
+        stream.close()

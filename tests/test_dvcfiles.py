@@ -1,10 +1,16 @@
 import hashlib
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from fashionboard import dvcfiles
 from fashionboard.errors import DataError
+from tests.plain import plain
 from tests.repository import Repository
+from tests.servers import eventually
 
 
 def test_the_lock_names_every_output_and_the_cache_holds_their_bytes(finished: Repository) -> None:
@@ -35,3 +41,129 @@ def test_what_is_no_lock_is_refused(lock: str) -> None:
 def test_what_is_not_in_the_cache_is_not_found(finished: Repository) -> None:
     assert dvcfiles.Cache(finished.path).files("x", "0" * 32) is None
     assert dvcfiles.Cache(finished.path).files("x", "0" * 32 + ".dir") is None
+
+
+def test_blocks_hold_what_the_whole_does(finished: Repository) -> None:
+    """A lock read by blocks, against ruamel.yaml's reading of the whole."""
+    lock = (finished.path / "dvc.lock").read_text()
+    whole = YAML(typ="safe", pure=True).load(lock)["stages"]
+    assert {name: stage.inputs["cmd"] for name, stage in dvcfiles.stages(lock).items()} == {
+        name: stage["cmd"] for name, stage in whole.items()
+    }
+    for name, stage in dvcfiles.stages(lock).items():
+        assert stage.dependencies == {each["path"]: each["md5"] for each in whole[name].get("deps", [])}
+        assert stage.outputs == {each["path"]: each["md5"] for each in whole[name]["outs"]}
+        parameters = whole[name].get("params", {}).get("params.yaml", {})
+        assert stage.parameters == dvcfiles.flat(parameters)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        'a: {cmd: x, params: {params.yaml: {lr: 1e-05, on: off}}, outs: [{path: "a b", md5: "1"}]}',
+        "a:\n    cmd: x\n    params:\n      params.yaml:\n        lr: 1e-05\n        'on': 'off'\n"
+        "    outs:\n    - path: a b\n      md5: '1'",
+        "a:\n    cmd:\n    - x\n    outs:\n    -   path: a b\n        md5: '1'\n"
+        "    params:\n        params.yaml:\n            lr: 1.0e-05\n            on: 'off'",
+    ],
+)
+def test_every_way_to_write_a_lock_is_read(stage: str) -> None:
+    (found,) = dvcfiles.stages(f"schema: '2.0'\nstages:\n  {stage}\n").values()
+    assert found.command == "x"
+    assert found.outputs == {"a b": "1"}
+    assert found.parameters["lr"] == 1e-5
+
+
+def test_numbers_are_those_of_yaml_1_2() -> None:
+    values = "[1e-05, 1E5, -.5, 5., 1_0, .inf, 0.1, 1e, e5, 12]"
+    lock = f"stages: {{a: {{cmd: x, params: {{params.yaml: {{v: {values}}}}}}}}}"
+    found = dvcfiles.stages(lock)["a"].parameters["v"]
+    assert found == [1e-5, 1e5, -0.5, 5.0, 10, float("inf"), 0.1, "1e", "e5", 12]
+
+
+def test_parameters_of_other_files_bear_their_name() -> None:
+    lock = "stages: {a: {cmd: x, params: {params.yaml: {a.b: 1}, other.json: {a: {b: 2}}}}}"
+    assert dvcfiles.stages(lock)["a"].parameters == {"a.b": 1, "other.json:a.b": 2}
+
+
+@pytest.mark.parametrize(
+    ("ref", "expected"),
+    [
+        (f"refs/exps/ab/{'c' * 38}/name", (f"ab{'c' * 38}", "name")),
+        ("refs/exps/celery/stash", None),
+        ("refs/exps/exec/EXEC_HEAD", None),
+        (f"refs/exps/ab/{'c' * 38}", None),
+        ("refs/heads/main", None),
+    ],
+)
+def test_an_experiments_ref(ref: str, expected: tuple[str, str] | None) -> None:
+    assert dvcfiles.experiment(ref) == expected
+
+
+def test_experiments_refs_and_runs_are_where_this_dvc_keeps_them(tmp_path: Path) -> None:
+    """Fails when another DVC keeps experiments or what it knows of running ones elsewhere."""
+    repository = plain(tmp_path / "r")
+    repository.set({"train.pause": 0.4})
+    repository.git("commit", "-qam", "slow")
+    head = repository.git("rev-parse", "HEAD").strip()
+    runs = dvcfiles.Runs(repository.path / ".dvc" / "tmp")
+    assert runs.read() == []
+    states: dict[str, list[str]] = {}
+    for name, fails in (("good", "false"), ("bad", "true")):
+        repository.dvc("exp", "run", "-q", "--queue", "-n", name, "-S", f"train.fails={fails}")
+    repository.start_queue(1)
+    temporary = subprocess.Popen(
+        ["dvc", "exp", "run", "-q", "--temp", "-n", "temporary", "-S", "train.lr=0.1"],
+        cwd=repository.path,
+        env=repository.environment(),
+    )
+    roots = {}
+    end = time.monotonic() + 60
+    while not {("good", "finished"), ("bad", "failed")} <= {(k, v[-1]) for k, v in states.items()}:
+        assert time.monotonic() < end, states
+        for run in runs.read():
+            assert run.baseline == head
+            if run.state == "running":
+                roots[run.name] = run.root
+            seen = states.setdefault(run.name, [])
+            if seen[-1:] != [run.state]:
+                seen.append(run.state)
+        time.sleep(0.05)
+    assert temporary.wait(30) == 0
+    assert states["good"] == ["running", "finished"]
+    assert states["bad"] == ["running", "failed"]
+    assert states["temporary"][0] == "running"
+    assert set(roots) == {"good", "bad", "temporary"}
+    eventually(lambda: [root for root in roots.values() if root.exists()], [])
+    listed = repository.git("for-each-ref", "--format=%(refname)", "refs/exps").split()
+    names = {told[1] for ref in listed if (told := dvcfiles.experiment(ref))}
+    assert names == {"good", "temporary"}
+
+
+def test_metrics_are_known_by_their_declaration() -> None:
+    text = """
+stages:
+  train:
+    cmd: x
+    metrics: [m.json, {"n/${name}.json": {cache: false}}]
+  each:
+    foreach: [a, b]
+    do: {cmd: x, metrics: ["${item}.json"]}
+metrics: [live/metrics.json]
+"""
+    metrics = dvcfiles.metrics(text)
+    assert metrics.match("train", "m.json") and metrics.match("train", "n/x.json")
+    assert not metrics.match("train", "model") and not metrics.match("other", "m.json")
+    assert metrics.match("each@a", "a.json")
+    assert metrics.match("other", "live/metrics.json") and metrics.below("other", "live")
+    assert not metrics.below("other", "data") and metrics.below("train", "n")
+    assert dvcfiles.metrics("") == dvcfiles.Metrics()
+    with pytest.raises(DataError, match=r"^dvc\.yaml: expected stages"):
+        dvcfiles.metrics("[1]")
+
+
+def test_the_cache_of_dvc_2_is_read_too(tmp_path: Path) -> None:
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "cd").touch()
+    assert dvcfiles.Cache(tmp_path).find("abcd") == tmp_path / "ab" / "cd"
+    assert dvcfiles.Cache(tmp_path).find("abce") is None

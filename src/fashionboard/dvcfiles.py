@@ -88,17 +88,20 @@ def _by_blocks(lock: str) -> dict[str, Any]:
     """Return the stages of a dvc.lock, from blocks of its text.
 
     Experiments share most blocks, such as a stage's dependencies, which so are parsed only once.
+
+    Raises:
+        ValueError: it does not look as DVC writes it.
     """
+    tops = dict(_blocks(lock, 0))
+    if tops.keys() - {"schema: '2.0'\n"} != {"stages:\n"}:
+        raise ValueError("not as DVC writes it")
     recorded: dict[str, Any] = {}
-    for line, body in _blocks(lock, 0):
-        if line.rstrip() != "stages:":
-            continue
-        for name, stage in _blocks(body, 2):
-            fields: dict[str, Any] = {}
-            for first, rest in _blocks(stage, 4):
-                fields |= _load(first + rest)
-            (key,) = _load(name)
-            recorded[key] = fields
+    for name, stage in _blocks(tops["stages:\n"], 2):
+        fields: dict[str, Any] = {}
+        for first, rest in _blocks(stage, 4):
+            fields |= _load(first + rest)
+        (key,) = _load(name)
+        recorded[key] = fields
     return recorded
 
 

@@ -1,4 +1,3 @@
-
 import pytest
 
 from fashionboard.board.git import Git

@@ -107,6 +107,36 @@ def test_without_symbolic_links_hard_ones_and_then_copies(
         assert shown.copied == copied
 
 
+def test_what_the_projector_reads_lies_in_the_view_itself(
+    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard's projector refuses files that resolve to another folder."""
+    cloud = {
+        "embed/projector_config.pbtxt": tmp_path / "cache" / "one",
+        "embed/a/x.tsv": tmp_path / "cache" / "two",
+    }
+    with View(tmp_path / "view") as shown:
+        shown.show("main", {**files, **cloud})
+        link = tmp_path / "view" / "main" / "embed" / "a" / "x.tsv"
+        assert not link.is_symlink() and link.samefile(tmp_path / "cache" / "two")
+        # the rest as ever
+        assert (tmp_path / "view" / "main" / "train" / "sub" / "x").is_symlink()
+        # written anew, as in a workspace
+        (tmp_path / "cache" / "two").unlink()
+        (tmp_path / "cache" / "two").write_text("new")
+        shown.show("main", {**files, **cloud})
+        assert link.read_text() == "new"
+        assert shown.copied == 0
+
+    def other_disk(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "link", other_disk)
+    with View(tmp_path / "view") as shown:
+        shown.show("main", {**files, **cloud})
+        assert link.read_text() == "new" and shown.copied == 2
+
+
 def test_a_folder_with_other_files_is_never_taken(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(BoardError, match="expected a new or empty folder for the view"):

@@ -4,8 +4,8 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import psutil
 
@@ -14,6 +14,8 @@ from fashionboard.errors import BoardError
 
 # in the folder of a view: what it may be removed by
 _MARK = ".fashionboard-view"
+_PROJECTOR = "projector_config.pbtxt"
+_Way = Callable[[Path, Path], None]
 
 
 class View:
@@ -58,8 +60,9 @@ class View:
     def show(self, name: str, files: Mapping[str, Path], growing: bool = False) -> None:
         """Make the folder `name` hold links to these files, by their paths in it, and no others.
 
-        growing: to files that may be removed with all that is in them: hard links where the system
-        allows, which keep what was written.
+        Links are symbolic where the system allows, else hard. The other way round where TensorBoard's
+        projector reads the files, since it refuses what resolves to another folder; and with
+        `growing`, for files that may be removed with all that is in them.
         """
         if self._last.get(name) is files and not growing:
             return
@@ -70,15 +73,18 @@ class View:
         for path in gone & self._gone.get(name, set()) if growing else gone:
             self._drop(name, path)
         self._gone[name] = gone
+        projectors = {PurePosixPath(path).parent for path in files if PurePosixPath(path).name == _PROJECTOR}
         # event files last: TensorBoard looks for the others when it has found one
         for path in sorted(files, key=lambda path: (is_events(path), path)):
             target = files[path]
             if target == self.folder / name / path:
                 continue  # nowhere else any more
-            if shown.get(path) == target and not (growing and self._replaced(name, path, target)):
+            if shown.get(path) == target and not self._replaced(name, path, target):
                 continue
+            asset = not is_events(path) and not projectors.isdisjoint(PurePosixPath(path).parents)
+            ways = [_hard] if asset else [_hard, _symbolic] if growing else [_symbolic, _hard]
             with contextlib.suppress(FileNotFoundError):  # just gone: the next call will know
-                self._link(name, path, target, growing)
+                self._link(name, path, target, ways)
 
     def rename(self, name: str, other: str) -> None:
         """Give the folder of a group another name, with all that is in it."""
@@ -99,21 +105,22 @@ class View:
         """Return the links of a group by their paths in it."""
         return {path: self.folder / name / path for path in self._shown.get(name, {})}
 
-    def _link(self, name: str, path: str, target: Path, growing: bool) -> None:
+    def _link(self, name: str, path: str, target: Path, ways: Sequence[_Way]) -> None:
         link = self.folder / name / path
         if path in self._shown[name]:
             # never absent: TensorBoard would drop the run
             partial = link.with_name(f".{link.name}.new")
-            self._make(partial, target, growing)
+            self._make(partial, target, ways)
             partial.replace(link)
             # renaming one hard link onto another of the same file does nothing
             partial.unlink(missing_ok=True)
         else:
             self._prepare(link.parent)
-            self._make(link, target, growing)
+            self._make(link, target, ways)
         self._shown[name][path] = target
-        if growing:
-            self._linked[name, path] = _identity(link)
+        self._linked.pop((name, path), None)
+        if not link.is_symlink():
+            self._linked[name, path] = _identity(target)
 
     def _forget(self, name: str) -> None:
         top = self.folder / name
@@ -126,15 +133,17 @@ class View:
             folder.mkdir(exist_ok=True)
             self._folders.add(folder)
 
-    def _make(self, link: Path, target: Path, growing: bool) -> None:
-        first, second = (_hard, _symbolic) if growing else (_symbolic, _hard)
-        if not _can(first, target, link) and not _can(second, target, link):
+    def _make(self, link: Path, target: Path, ways: Sequence[_Way]) -> None:
+        if not any(_can(way, target, link) for way in ways):
             shutil.copyfile(target, link)
             self.copied += 1
 
     def _replaced(self, name: str, path: str, target: Path) -> bool:
+        """Tell whether what a hard link or a copy was made of is now another file."""
+        if (name, path) not in self._linked:
+            return False
         try:
-            return _identity(target) != self._linked.get((name, path))
+            return _identity(target) != self._linked[name, path]
         except FileNotFoundError:
             return False
 
@@ -153,9 +162,9 @@ class View:
             folder = folder.parent
 
 
-def _can(make: Callable[[Path, Path], None], target: Path, link: Path) -> bool:
+def _can(way: _Way, target: Path, link: Path) -> bool:
     try:
-        make(target, link)
+        way(target, link)
     except FileNotFoundError:
         raise
     except (OSError, NotImplementedError) as error:

@@ -25,7 +25,7 @@ from fashionboard.errors import DataError
 EXPERIMENTS = "refs/exps/"
 _EXPERIMENT = re.compile(rf"{EXPERIMENTS}([0-9a-f]{{2}})/([0-9a-f]{{38,62}})/(.+)")
 # dvc.repo.experiments.executor.base.TaskStatus
-_SUCCESS, _FAILED, _CANCELED, _FINISHED = 3, 4, 5, 6
+_RUNNING, _SUCCESS, _FAILED, _CANCELED, _FINISHED = 2, 3, 4, 5, 6
 
 
 class _Loader(yaml.CSafeLoader):
@@ -311,7 +311,8 @@ def _listed(folder: Path) -> list[Path]:
 
 def _run(path: Path) -> Run | None:
     info = _json(path)
-    if not info or info.get("location") == "workspace" or not info.get("status"):
+    # before it is running, its copy still holds the baseline's parameters
+    if not info or info.get("location") == "workspace" or info.get("status", 0) < _RUNNING:
         return None
     status = info["status"]
     state: Literal["running", "finished", "failed", "killed"] = "running"

@@ -240,8 +240,7 @@ class Board:
         return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
 
     def _show(self, group: Group, row: bool) -> None:
-        before = self.groups.get(group.name)
-        if before and before.state != "running" and row and before.parameters != group.parameters:
+        if row and group.name in self._rows and not self._rows.holds(group):
             # TensorBoard forgets a row only when it finds its run gone
             self._remove(group.name)
             self._held[group.name] = time.monotonic() + 2 * RELOAD + 1

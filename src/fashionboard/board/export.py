@@ -9,12 +9,16 @@ from tensorboard.util import tensor_util
 
 from fashionboard import outputs
 from fashionboard.board.group import Group, is_events
+from fashionboard.errors import BoardError
 
 
 def export_scalars(groups: Iterable[Group], path: Path) -> int:
     """Write run, stage, tag, step and value of each scalar as CSV; return how many.
 
     The value is the float32 of the event file, written so that it reads as the same float32.
+
+    Raises:
+        BoardError: the file cannot be written.
     """
     rows = [
         (group.name, name.rpartition("/")[0], *scalar)
@@ -23,7 +27,10 @@ def export_scalars(groups: Iterable[Group], path: Path) -> int:
         if is_events(name)
         for scalar in scalars(target)
     ]
-    outputs.write_csv(path, ["run", "stage", "tag", "step", "value"], rows)
+    try:
+        outputs.write_csv(path, ["run", "stage", "tag", "step", "value"], rows)
+    except OSError as error:
+        raise BoardError(f"{path}: expected to write a file, found: {error.strerror}; name another") from None
     return len(rows)
 
 

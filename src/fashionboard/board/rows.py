@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashionboard.board.group import Group
+from fashionboard.board.group import Group, Value
 from fashionboard.events import EventWriter
 
 
 @dataclass
 class _Row:
     events: EventWriter
+    parameters: dict[str, Value]
     open: bool = True
 
 
@@ -23,6 +24,13 @@ class Rows:
         self._view = view
         self._rows: dict[str, _Row] = {}
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    def holds(self, group: Group) -> bool:
+        """Tell whether the row of `group` has its parameters."""
+        return self._rows[group.name].parameters == group.parameters
+
     def show(self, group: Group) -> None:
         """Write the row of `group`, or what it does not hold yet.
 
@@ -31,7 +39,7 @@ class Rows:
         row = self._rows.get(group.name)
         if row is None:
             events = EventWriter(self._view / group.name, _digest(group.parameters))
-            row = self._rows[group.name] = _Row(events)
+            row = self._rows[group.name] = _Row(events, dict(group.parameters))
             events.hparams(group.parameters)
             events.flush()
         if row.open and group.state != "running":

@@ -1,0 +1,153 @@
+"""Experiments seen while DVC runs them: in its queue and with --temp, real ones, through TensorBoard."""
+
+import os
+import signal
+import subprocess
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.plain import plain
+from tests.repository import Repository
+from tests.servers import Served, board, eventually, get, rows
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A repository whose committed run takes no time, and whose experiments take seconds."""
+    repository = plain(tmp_path / "r")
+    repository.dvc("repro", "-q")
+    repository.git("commit", "-qam", "run")
+    return repository
+
+
+def points(served: Served) -> dict[str, int]:
+    """Return the number of points of each run's loss."""
+    found = {}
+    for run in get(served.address, "runs") or []:
+        answer = get(served.address, "plugin/scalars/scalars", run=run, tag="loss")
+        if answer is not None:
+            found[run] = len(answer)
+    return found
+
+
+def watch(served: Served, until: set[str], whole: int, seconds: float = 90) -> dict[str, list[int]]:
+    """Return how many points each run was seen with, one after the other, until these runs have them all."""
+    seen: dict[str, list[int]] = defaultdict(list)
+    end = time.monotonic() + seconds
+    while not all(seen[run][-1:] == [whole] for run in until):
+        assert time.monotonic() < end, dict(seen)
+        for run, count in points(served).items():
+            if seen[run][-1:] != [count]:
+                seen[run].append(count)
+        time.sleep(0.2)
+    return seen
+
+
+def test_a_queue_is_seen_live(repository: Repository) -> None:
+    rates = {"a": "0.1", "b": "0.2", "c": "1e-5", "d": "0.4"}
+    for name, lr in rates.items():
+        settings = (f"train.lr={lr}", "train.steps=14", "train.pause=1.0")
+        repository.dvc("exp", "run", "-q", "--queue", "-n", name, *(f"-S{each}" for each in settings))
+    with board(repository.path) as served:
+        repository.start_queue(2)
+        runs = {f"{name}/train" for name in rates}
+        seen = watch(served, runs, 14)
+        for run in runs:
+            # at least twice on the way, and never fewer than before, nor more than there are
+            assert len(seen[run]) > 2 and seen[run] == sorted(seen[run]) and seen[run][-1] == 14
+        eventually(
+            lambda: [f"{name}: running, now experiment\n" in served.said for name in rates], [True] * 4
+        )
+        # under the same names, with the same points, and nothing twice
+        assert points(served) == {**dict.fromkeys(runs, 14), "main/train": 5, "workspace/train": 5}
+        eventually(
+            lambda: {row["sessions"][0]["status"] for row in rows(served.address).values()},
+            {"STATUS_SUCCESS"},
+        )
+        found = rows(served.address)
+        assert {name: row["hparams"]["train.lr"] for name, row in found.items()} == {
+            name: float(lr) for name, lr in rates.items()
+        }
+        for name, row in found.items():
+            final = {value["name"]["tag"]: value["value"] for value in row["metricValues"]}["final/loss"]
+            assert final == pytest.approx(float(rates[name]), rel=1e-7)  # float32
+
+
+def test_failed_and_killed_ones_are_labelled_and_keep_their_points(repository: Repository) -> None:
+    slow = ("-S", "train.pause=0.5", "-S", "train.steps=60")
+    repository.dvc("exp", "run", "-q", "--queue", "-n", "fails", *slow, "-S", "train.fails=true")
+    repository.dvc("exp", "run", "-q", "--queue", "-n", "killed", *slow)
+    command = ["dvc", "exp", "run", "-q", "--temp", "-n", "temporary", *slow, "-S", "train.lr=0.3"]
+    with board(repository.path) as served:
+        repository.start_queue(2)
+        temporary = subprocess.Popen(
+            command,
+            cwd=repository.path,
+            env=repository.environment(),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        eventually(
+            lambda: min(points(served).get(f"{name}/train", 0) for name in ("killed", "temporary")) > 2, True
+        )
+        before = points(served)
+        repository.dvc("queue", "kill", "--force", "killed")
+        # all of it, and at once: DVC tidies nothing up
+        for process in [
+            *psutil.Process(temporary.pid).children(recursive=True),
+            psutil.Process(temporary.pid),
+        ]:
+            process.send_signal(signal.SIGKILL)
+        temporary.wait()
+        expected = {
+            "fails (failed)/train",
+            "killed (killed)/train",
+            "temporary (killed)/train",
+            "main/train",
+            "workspace/train",
+        }
+        eventually(lambda: set(points(served)), expected)
+        after = points(served)
+        assert after["fails (failed)/train"] == 3
+        for name in ("killed", "temporary"):
+            assert after[f"{name} (killed)/train"] >= before[f"{name}/train"]
+        for name in ("fails (failed)", "killed (killed)", "temporary (killed)"):
+            assert rows(served.address)[name]["sessions"][0]["status"] == "STATUS_FAILURE"
+    # what was killed has left its copy behind: another board shows it, labelled
+    with board(repository.path) as served:
+        (copy,) = (repository.path / ".dvc" / "tmp" / "exps" / "standalone").glob("tmp*")
+        os.utime(copy, (0, 0))
+        eventually(lambda: "temporary (killed)/train" in points(served), True)
+
+
+def test_an_experiment_in_the_workspace_is_seen_there(repository: Repository) -> None:
+    with board(repository.path) as served:
+        command = ["dvc", "exp", "run", "-q", "-n", "here", "-S", "train.steps=8", "-S", "train.pause=0.8"]
+        running = subprocess.Popen(
+            command, cwd=repository.path, env=repository.environment(), stdin=subprocess.DEVNULL
+        )
+        seen = watch(served, {"workspace/train", "here/train"}, 8)
+        assert running.wait() == 0
+        assert {2, 3, 4, 5, 6, 7} & set(seen["workspace/train"])
+        # DVC has HEAD detached meanwhile: it keeps its name
+        assert set(points(served)) == {"main/train", "workspace/train", "here/train"}
+
+
+def test_an_experiment_run_again_with_other_parameters_has_another_row(repository: Repository) -> None:
+    repository.dvc("exp", "run", "-q", "-n", "again", "-S", "train.lr=0.1")
+    with board(repository.path) as served:
+        eventually(
+            lambda: {name: row["hparams"]["train.lr"] for name, row in rows(served.address).items()},
+            {"again": 0.1},
+        )
+        repository.dvc("exp", "run", "-q", "-f", "-n", "again", "-S", "train.lr=0.2")
+        eventually(
+            lambda: {name: row["hparams"]["train.lr"] for name, row in rows(served.address).items()},
+            {"again": 0.2},
+        )
+        answer = get(served.address, "plugin/scalars/scalars", run="again/train", tag="loss")
+        assert answer[0][2] == pytest.approx(0.2)

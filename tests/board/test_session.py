@@ -1,0 +1,156 @@
+"""The command itself: what it refuses, and what it says."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plain import plain
+from tests.repository import Repository
+from tests.servers import board, get
+
+PROGRAM = str(Path(sys.executable).with_name("fashionboard"))
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    repository = plain(tmp_path_factory.mktemp("ran") / "r")
+    repository.dvc("repro", "-q")
+    repository.git("commit", "-qam", "run")
+    return repository
+
+
+def call(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PROGRAM, "board", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def refusal(folder: Path, *arguments: str, **environment: str) -> str:
+    """Return the one line with which the command ends."""
+    done = call(folder, *arguments, **environment)
+    assert done.returncode == 1
+    assert done.stdout == "" and done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    return done.stderr.removeprefix("error: ").strip()
+
+
+def test_an_unknown_revision(ran: Repository) -> None:
+    assert refusal(ran.path, "mian") == "expected a revision, found 'mian'; did you mean main?"
+    assert not list((ran.path / ".dvc" / "tmp" / "fashionboard" / "board").glob("*"))
+
+
+def test_no_dvc_repository(tmp_path: Path) -> None:
+    assert refusal(tmp_path).startswith(
+        "expected a DVC repository, found: you are not inside of a DVC repository"
+    )
+    assert refusal(tmp_path, "--repo", str(tmp_path / "gone")).startswith(
+        "expected a DVC repository, found: "
+    )
+
+
+def test_dvc_without_git(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    repository.dvc("init", "-q", "--no-scm")
+    assert refusal(tmp_path).startswith("expected a git repository, found: ")
+
+
+def test_a_machine_without_git(ran: Repository, tmp_path: Path) -> None:
+    assert "git" in refusal(ran.path, PATH=str(tmp_path))
+
+
+def test_no_event_files_anywhere(tmp_path: Path) -> None:
+    repository = plain(tmp_path / "r")
+    said = refusal(repository.path)
+    assert said.startswith(
+        "expected an output of DVC's with event files (tfevents in their names), found none in "
+    )
+    assert "workspace, main" in said
+
+
+def test_a_lock_that_cannot_be_read_is_skipped(ran: Repository, tmp_path: Path) -> None:
+    clone = ran.clone(tmp_path / "clone")
+    (clone.path / "dvc.lock").write_text("<<<<<<< HEAD")
+    clone.git("commit", "-qam", "broken")
+    done = call(clone.path, "main", "HEAD~1", "--no-serve")
+    assert done.returncode == 0
+    assert "main (" in done.stderr and "): dvc.lock cannot be read; skipped" in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ["name", "main", "HEAD~1"]
+
+
+def test_the_table_and_the_view_of_a_subfolder(tmp_path: Path) -> None:
+    inner = plain(tmp_path / "r", subdir=True)
+    inner.dvc("repro", "-q")
+    inner.git("add", "-A")
+    inner.git("commit", "-qm", "run")
+    done = call(tmp_path, "--no-serve", "--repo", str(inner.path))
+    assert done.returncode == 0 and done.stderr == ""
+    header, *lines, folder = done.stdout.splitlines()
+    assert header.split() == ["name", "revision", "stages", "files", "size", "state"]
+    assert [line.split()[0] for line in lines] == ["workspace", "main"]
+    (link,) = Path(folder).glob("main/train/*tfevents*")
+    assert link.resolve().is_relative_to(inner.path / ".dvc" / "cache")
+    assert inner.git("status", "--porcelain") == ""
+
+
+def test_all_commits_are_those_with_outputs_of_their_own(ran: Repository, tmp_path: Path) -> None:
+    clone = ran.clone(tmp_path / "clone")
+    clone.git("commit", "-q", "--allow-empty", "-m", "nothing")
+    clone.set({"train.lr": 0.25})
+    clone.dvc("repro", "-q")
+    clone.git("commit", "-qam", "other")
+    done = call(clone.path, "--all-commits", "--no-serve")
+    middle = clone.git("rev-parse", "--short=7", "HEAD~1").strip()
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:-1]] == ["workspace", "main", middle]
+    # the pipeline without a run, and the run itself, whose outputs the empty commit has, too
+    assert "2 commits are left out" in done.stderr
+
+
+def test_a_port_in_use_gives_the_next_one(ran: Repository) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with board(ran.path, "--port", str(port)) as served:
+            assert f"port {port} is in use, so this is on " in served.said
+            assert get(served.address, "environment")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [(["--nonsense"], "unrecognized arguments: --nonsense"), (["--load_fast=x"], "invalid choice")],
+)
+def test_arguments_that_tensorboard_does_not_know(ran: Repository, arguments: list[str], reason: str) -> None:
+    done = call(ran.path, "--port", "0", "--", *arguments)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: expected arguments for TensorBoard after --, found: ") and reason in last
+    folder = ran.path / ".dvc" / "tmp" / "fashionboard" / "board"
+    assert not [path for path in folder.iterdir() if path.name != "view"]
+
+
+@pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "x"], ["--view"], ["--nonsense"]])
+def test_a_wrong_command_line_tells_the_usage(ran: Repository, arguments: list[str]) -> None:
+    done = call(ran.path, *arguments)
+    assert done.returncode == 2 and done.stderr.startswith("usage: fashionboard")
+
+
+def test_a_folder_of_somebody_elses_is_not_taken_for_the_view(ran: Repository, tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    assert "expected a new or empty folder for the view" in refusal(
+        ran.path, "--view", str(tmp_path), "--no-serve"
+    )
+    assert (tmp_path / "mine").exists()
+
+
+def test_a_table_that_cannot_be_written(ran: Repository, tmp_path: Path) -> None:
+    done = call(ran.path, "--export-scalars", str(tmp_path))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1

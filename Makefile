@@ -7,7 +7,7 @@ READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo verify torture test lint tensorboard
+.PHONY: help setup repro demo verify board bench-board torture test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,12 @@ demo: $(READY) ## run the pipeline on the drawn data set, without any download
 
 verify: $(READY) ## run all stages again in a clone and compare every byte with dvc.lock
 	@fashionboard verify
+
+board: $(READY) ## serve the workspace, HEAD, its experiments and what is running, side by side, until Ctrl-C
+	@fashionboard board
+
+bench-board: $(READY) ## measure the board with 100 and 1,000 generated experiments
+	@python benchmarks/board.py
 
 torture: $(READY) ## kill the pipeline at 200 random moments; run it in 10 different surroundings
 	@KILLS=200 RUNS=10 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py

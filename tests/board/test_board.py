@@ -175,8 +175,9 @@ def test_what_a_killed_board_leaves_goes_with_the_next(lab: Repository) -> None:
         assert groups(other.address) is not None
 
 
-def test_experiments_come_and_go_while_it_is_open(lab: Repository) -> None:
-    with board(lab.path) as served:
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_experiments_come_and_go_while_it_is_open(lab: Repository, fast: str) -> None:
+    with board(lab.path, "--", f"--load_fast={fast}") as served:
         eventually(lambda: groups(served.address), {"workspace", "main", *EXPERIMENTS})
         (tiny,) = experiment(lab, "tiny")
         head = lab.git("rev-parse", "HEAD").strip()

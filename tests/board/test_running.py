@@ -137,9 +137,10 @@ def test_an_experiment_in_the_workspace_is_seen_there(repository: Repository) ->
         assert set(points(served)) == {"main/train", "workspace/train", "here/train"}
 
 
-def test_an_experiment_run_again_with_other_parameters_has_another_row(repository: Repository) -> None:
+@pytest.mark.parametrize("fast", ["true", "false"])
+def test_an_experiment_run_again_with_other_parameters_has_another_row(repository: Repository, fast: str) -> None:
     repository.dvc("exp", "run", "-q", "-n", "again", "-S", "train.lr=0.1")
-    with board(repository.path) as served:
+    with board(repository.path, "--", f"--load_fast={fast}") as served:
         eventually(
             lambda: {name: row["hparams"]["train.lr"] for name, row in rows(served.address).items()},
             {"again": 0.1},

@@ -109,6 +109,7 @@ def measure(folder: Path) -> dict[str, float]:
         board.update()
         linked = time.perf_counter()
         links = [path for path in view.folder.rglob("*") if path.is_symlink()]
+        bare = _bare(view.folder, folder / ".dvc" / "tmp" / "bare")
         used = _processor_time()
         polling = time.perf_counter()
         for _ in range(_POLLS):
@@ -119,11 +120,26 @@ def measure(folder: Path) -> dict[str, float]:
             "links": len(links),
             "imports": imported - began,
             "linking": linked - imported,
+            "bare": bare,
             "poll": (time.perf_counter() - polling) / _POLLS,
             "core": one_poll / 2,
             "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "copied": view.copied,
         }
+
+
+def _bare(view: Path, folder: Path) -> float:
+    """Return the seconds that the same folders and links take by themselves: what the disk has a part in."""
+    paths = [path for path in sorted(view.rglob("*")) if path.is_symlink() or path.is_dir()]
+    folder.mkdir()
+    began = time.perf_counter()
+    for path in paths:
+        copy = folder / path.relative_to(view)
+        if path.is_symlink():
+            copy.symlink_to(path.readlink())
+        else:
+            copy.mkdir()
+    return time.perf_counter() - began
 
 
 def _processor_time() -> float:
@@ -137,7 +153,7 @@ def main() -> None:
     if len(sys.argv) == 2:
         print(json.dumps(measure(Path(sys.argv[1]))))
         return
-    print("experiments   links  imports, s  linking, s  memory, MB  polling, % of a core  files copied")
+    print("experiments   links  imports, s  linking, s  links alone, s  memory, MB  polling, %  copied")
     # on the project's own file system, as a view is
     with tempfile.TemporaryDirectory(dir=_PROJECT / ".dvc" / "tmp") as temporary:
         for experiments in (0, 100, 1000):
@@ -145,11 +161,20 @@ def main() -> None:
             generate(folder, experiments)
             command = [sys.executable, __file__, str(folder)]
             found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            print(
-                f"{experiments:11d} {found['links']:7d} {found['imports']:11.2f} {found['linking']:11.2f} "
-                f"{found['memory'] / 1e6:11.0f} {100 * found['core']:21.2f} {found['copied']:13d}",
-                flush=True,
+            cells = (
+                f"{experiments:11d}",
+                f"{found['links']:6d}",
+                f"{found['imports']:10.2f}",
+                f"{found['linking']:10.2f}",
+                f"{found['bare']:14.2f}",
+                f"{found['memory'] / 1e6:10.0f}",
+                f"{100 * found['core']:10.2f}",
+                f"{found['copied']:6d}",
             )
+            print("  ".join(cells), flush=True)
+    print(
+        "polling: share of one core, looking every 2 s; links alone: the same folders and links by themselves"
+    )
 
 
 if __name__ == "__main__":

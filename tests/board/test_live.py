@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from typing import Any
 import pytest
 
 from fashionboard.board import live
+from fashionboard.board.git import Git
 from fashionboard.board.live import Live, Processes
+from fashionboard.board.recorded import Recorder
+from fashionboard.dvcfiles import Cache
 from tests.plain import plain
 from tests.repository import Repository
 
@@ -95,3 +99,27 @@ def test_processes_are_found_by_their_folder(tmp_path: Path) -> None:
     worker.wait()
     worker.stdout.close()
     assert not processes.work_in(tmp_path / "copy")
+
+
+def test_parameters_are_named_as_in_the_record_of_a_run(tmp_path: Path) -> None:
+    """In a folder of the repository, and from files of other names, elsewhere."""
+    stage = {"cmd": "mkdir -p tb && touch tb/tfevents", "outs": ["tb"]}
+    files = {
+        "deep/dvc.yaml": json.dumps(
+            {"stages": {"a": {**stage, "params": ["x", {"../other.json": ["b.c"]}]}}}
+        ),
+        "deep/params.yaml": "x: 1\ny: 2\n",
+        "other.json": '{"b": {"c": 3e-7}, "d": 4}',
+    }
+    repository = plain(tmp_path / "r", files)
+    repository.dvc("repro", "-q", "deep/dvc.yaml", "dvc.yaml")
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "run")
+    workspace = Live(repository.path)
+    now = {path.rpartition("/")[0] for path in workspace.files()}
+    git = Git(repository.path)
+    commit = git.commit("HEAD") or ""
+    record = Recorder(git, Cache(repository.path / ".dvc" / "cache")).read([commit])[commit]
+    assert workspace.parameters == record.parameters
+    assert {"deep/x", "deep/../other.json:b.c", "train.lr"} <= record.parameters.keys()
+    assert now == {path.rpartition("/")[0] for path in record.files} == {"deep/a", "train"}

@@ -138,7 +138,9 @@ def test_an_experiment_in_the_workspace_is_seen_there(repository: Repository) ->
 
 
 @pytest.mark.parametrize("fast", ["true", "false"])
-def test_an_experiment_run_again_with_other_parameters_has_another_row(repository: Repository, fast: str) -> None:
+def test_an_experiment_run_again_with_other_parameters_has_another_row(
+    repository: Repository, fast: str
+) -> None:
     repository.dvc("exp", "run", "-q", "-n", "again", "-S", "train.lr=0.1")
     with board(repository.path, "--", f"--load_fast={fast}") as served:
         eventually(

@@ -100,12 +100,15 @@ def _stages(repo: Repo) -> Iterator[_Stage]:
 
 
 def _parameters(repo: Repo) -> dict[str, Value]:
-    """Return the parameters that stages depend on, as params.yaml and the like have them now."""
+    """Return the parameters that stages depend on, as their files have them now, named as `recorded` does."""
     found: dict[str, object] = {}
     for stage in repo.index.stages:
+        folder = Path(stage.path_in_repo).parent
         for dependency in stage.params:
-            file = posixpath.basename(dependency.fs_path)
-            prefix = "" if file == "params.yaml" else f"{dependency.def_path}:"
+            file = str(dependency.def_path)
+            prefix = (f"{folder.as_posix()}/" if folder.name else "") + (
+                "" if file == "params.yaml" else f"{file}:"
+            )
             found |= dvcfiles.flat(dependency.read_params(), prefix)
     return group.parameters(found)
 

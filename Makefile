@@ -32,7 +32,7 @@ repro: $(READY) ## run what params.yaml says: Fashion-MNIST, unless it was chang
 	@echo "Running the stages that need it: dvc repro"
 	@dvc repro
 	@cat metrics/evaluate.json
-	@echo "Look at it: make tensorboard"
+	@echo "Look at it: make board"
 
 demo: $(READY) ## run the pipeline on the drawn data set, without any download
 	@scripts/demo

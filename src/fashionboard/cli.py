@@ -75,7 +75,10 @@ def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--no-serve", action="store_true", help="make the links, print their folder, and leave it"
     )
     board.add_argument(
-        "--export-scalars", type=Path, metavar="FILE.csv", help="write every point of every curve, and end"
+        "--export-scalars",
+        type=Path,
+        metavar="FILE.csv",
+        help="write every point of every curve, and end; - for stdout",
     )
     board.set_defaults(run=_board)
 

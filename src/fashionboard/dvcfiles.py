@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import yaml
 
+from fashionboard import outputs
 from fashionboard.errors import DataError
 
 EXPERIMENTS = "refs/exps/"
@@ -209,10 +210,14 @@ def _patterns(entries: list[Any] | None) -> tuple[str, ...]:
 
 
 class Cache:
-    """A folder in which DVC keeps the bytes of outputs, by md5."""
+    """A folder in which DVC keeps the bytes of outputs, by md5.
 
-    def __init__(self, folder: Path) -> None:
+    lists: a folder for lists of files that are known from elsewhere, kept for the next time.
+    """
+
+    def __init__(self, folder: Path, lists: Path | None = None) -> None:
         self._folders = (folder / "files" / "md5", folder)
+        self._lists = lists
         self._manifests: dict[str, dict[str, str]] = {}
         self._found: dict[str, Path] = {}
 
@@ -235,10 +240,10 @@ class Cache:
         if not md5.endswith(".dir"):
             return {path: md5}
         if md5 not in self._manifests:
-            manifest = self.find(md5)
+            manifest = self.find(md5) or self._learnt(md5)
             if manifest is None:
                 return None
-            self.learn(md5, manifest.read_bytes())
+            self._manifests[md5] = _listed_in(manifest.read_bytes(), md5)
         return {f"{path}/{name}": digest for name, digest in self._manifests[md5].items()}
 
     def learn(self, md5: str, manifest: bytes) -> None:
@@ -247,10 +252,13 @@ class Cache:
         Raises:
             DataError: it is none.
         """
-        try:
-            self._manifests[md5] = {each["relpath"]: each["md5"] for each in json.loads(manifest)}
-        except (ValueError, LookupError, TypeError):
-            raise DataError(f"{md5}: expected a JSON list of files, found something else") from None
+        self._manifests[md5] = _listed_in(manifest, md5)
+        if self._lists:
+            outputs.write_bytes(self._lists / md5, manifest)
+
+    def _learnt(self, md5: str) -> Path | None:
+        path = self._lists / md5 if self._lists else None
+        return path if path and path.is_file() else None
 
     def files(self, path: str, md5: str) -> dict[str, Path] | None:
         """Return where the files of an output lie, by their paths; None if one is not in the cache."""
@@ -259,6 +267,13 @@ class Cache:
             return None
         found = {name: self.find(digest) for name, digest in entries.items()}
         return {name: file for name, file in found.items() if file} if all(found.values()) else None
+
+
+def _listed_in(manifest: bytes, md5: str) -> dict[str, str]:
+    try:
+        return {each["relpath"]: each["md5"] for each in json.loads(manifest)}
+    except (ValueError, LookupError, TypeError):
+        raise DataError(f"{md5}: expected a JSON list of files, found something else") from None
 
 
 def experiment(ref: str) -> tuple[str, str] | None:
@@ -271,12 +286,14 @@ def experiment(ref: str) -> tuple[str, str] | None:
 class Run:
     """An experiment that DVC runs, or ran, in a copy of the repository: in its queue or with `--temp`.
 
+    start: the commit that the copy was made of: the baseline with what was changed in the workspace.
     root: the copy, removed by DVC when the run has ended. state: "running" may be out of date if DVC
     itself was killed.
     """
 
     name: str
     baseline: str
+    start: str
     root: Path
     state: Literal["running", "finished", "failed", "killed"]
 
@@ -324,7 +341,8 @@ def _run(path: Path) -> Run | None:
         state = "finished"
     elif (_json(path.with_suffix(".json")) or {}).get("returncode") is not None:
         state = "killed"
-    return Run(info.get("name") or path.stem[:7], info["baseline_rev"], Path(info["root_dir"]), state)
+    name = info.get("name") or path.stem[:7]
+    return Run(name, info["baseline_rev"], path.stem, Path(info["root_dir"]), state)
 
 
 def _json(path: Path) -> dict[str, Any] | None:

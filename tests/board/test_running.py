@@ -1,5 +1,6 @@
 """Experiments seen while DVC runs them: in its queue and with --temp, real ones, through TensorBoard."""
 
+import json
 import os
 import signal
 import subprocess
@@ -38,9 +39,12 @@ def watch(served: Served, until: set[str], whole: int, seconds: float = 90) -> d
     """Return how many points each run was seen with, one after the other, until these runs have them all."""
     seen: dict[str, list[int]] = defaultdict(list)
     end = time.monotonic() + seconds
-    while not all(seen[run][-1:] == [whole] for run in until):
+    while not all(seen.get(run, [])[-1:] == [whole] for run in until):
         assert time.monotonic() < end, dict(seen)
-        for run, count in points(served).items():
+        found = points(served)
+        # what becomes a result is never absent on the way
+        assert until & set(seen) <= set(found)
+        for run, count in found.items():
             if seen[run][-1:] != [count]:
                 seen[run].append(count)
         time.sleep(0.2)
@@ -154,3 +158,80 @@ def test_an_experiment_run_again_with_other_parameters_has_another_row(
         )
         answer = get(served.address, "plugin/scalars/scalars", run="again/train", tag="loss")
         assert answer[0][2] == pytest.approx(0.2)
+
+
+def test_nothing_that_a_copy_began_with_is_shown_as_its_own(tmp_path: Path) -> None:
+    """Neither what the baseline has, nor what was run in the workspace and not committed."""
+    stages = json.loads((plain(tmp_path / "other").path / "dvc.yaml").read_text())["stages"]
+    stages["again"] = {"cmd": "cp -r logs again", "deps": ["logs"], "outs": ["again"]}
+    repository = plain(
+        tmp_path / "r", {"dvc.yaml": json.dumps({"stages": stages}), ".gitignore": "/logs\n/again\n"}
+    )
+    repository.dvc("repro", "-q")
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "run")
+    repository.set({"train.lr": 0.9, "train.steps": 4})
+    repository.dvc("repro", "-q")
+    settings = ("-S", "train.pause=1.5", "-S", "train.fails=true")
+    repository.dvc("exp", "run", "-q", "--queue", "-n", "fails", *settings)
+    with board(repository.path) as served:
+        repository.start_queue(1)
+        seen: dict[str, set[int]] = defaultdict(set)
+        end = time.monotonic() + 60
+        while 3 not in seen["fails (failed)/train"]:
+            assert time.monotonic() < end, dict(seen)
+            for run, count in points(served).items():
+                seen[run].add(count)
+            time.sleep(0.1)
+        assert {run for run, counts in seen.items() if counts and run.startswith("fails")} == {
+            "fails/train",
+            "fails (failed)/train",
+        }
+        assert seen["fails/train"] <= {1, 2, 3} and seen["fails (failed)/train"] == {3}
+        metrics = rows(served.address)["fails (failed)"].get("metricValues", [])
+        assert {value["name"]["tag"] for value in metrics} == {"loss"}
+
+
+def test_any_pipeline_keeps_its_points_when_a_run_becomes_a_result(tmp_path: Path) -> None:
+    """Stages of a foreach, a parameters file of another name, all in a part of the git repository."""
+    stage = {
+        "foreach": ["a", "b"],
+        "do": {
+            "cmd": "cp settings.yaml ${item}/params.yaml && cd ${item} && python ../train.py",
+            "deps": ["train.py"],
+            "params": [{"settings.yaml": ["train"]}],
+            "outs": ["${item}/logs"],
+            "metrics": [{"${item}/metrics.json": {"cache": False}}],
+        },
+    }
+    settings = {
+        "train": {"lr": "1e-3", "steps": 1, "pause": 0.9, "fails": False, "sizes": [{"x": None}], "more": {}}
+    }
+    files = {
+        "dvc.yaml": json.dumps({"stages": {"train": stage}}),
+        "settings.yaml": json.dumps(settings),
+        ".gitignore": "logs\nparams.yaml\n",
+        "a/keep": "",
+        "b/keep": "",
+    }
+    repository = plain(tmp_path / "r", files, subdir=True)
+    repository.dvc("repro", "-q")
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "run")
+    with board(repository.path) as served:
+        command = ["dvc", "exp", "run", "-q", "--temp", "-n", "more", "-S", "settings.yaml:train.steps=7"]
+        running = subprocess.Popen(
+            command, cwd=repository.path, env=repository.environment(), stdin=subprocess.DEVNULL
+        )
+        watch(served, {"more/train@a", "more/train@b"}, 7)
+        assert running.wait() == 0
+        eventually(lambda: "more: running, now experiment\n" in served.said, True)
+        end = time.monotonic() + 8
+        while time.monotonic() < end:
+            assert {"more/train@a": 7, "more/train@b": 7}.items() <= points(served).items()
+        (row,) = rows(served.address).values()
+        assert row["hparams"]["settings.yaml:train.lr"] == 0.001
+        assert {value["name"]["tag"] for value in row["metricValues"]} >= {
+            "a/metrics.json:final/loss",
+            "b/metrics.json:final/loss",
+        }

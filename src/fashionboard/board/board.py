@@ -90,7 +90,8 @@ class Board:
     @property
     def unread(self) -> list[str]:
         """What could not be read, a line each."""
-        return [
+        workspace = [f"workspace: {self._workspace.problem}; skipped"] if self._workspace.problem else []
+        return workspace + [
             f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
             for target in self._targets
             for problem in self._records[target.commit].unread
@@ -156,7 +157,8 @@ class Board:
                 and run.root.is_dir()
                 and (watched is None or watched.run.root != run.root)
             ):
-                before = self._recorder.read([run.baseline])[run.baseline].files
+                start = self._git.commit(run.start) or self._git.commit(run.baseline)
+                before = self._recorder.read([start])[start].files if start else {}
                 live = Live(run.root / self._git.prefix, before)
                 self._watched[key] = _Watched(run, live, commits.get(key, ""))
         for key, watched in self._watched.items():

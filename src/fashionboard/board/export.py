@@ -1,7 +1,9 @@
 """The scalars of every run of a view as one table."""
 
+import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.scalar import metadata
@@ -10,6 +12,8 @@ from tensorboard.util import tensor_util
 from fashionboard import outputs
 from fashionboard.board.group import Group, is_events
 from fashionboard.errors import BoardError
+
+_HEADER = ("run", "stage", "tag", "step", "value")
 
 
 def export_scalars(groups: Iterable[Group], path: Path) -> int:
@@ -20,18 +24,27 @@ def export_scalars(groups: Iterable[Group], path: Path) -> int:
     Raises:
         BoardError: the file cannot be written.
     """
-    rows = [
-        (group.name, name.rpartition("/")[0], *scalar)
-        for group in groups
-        for name, target in sorted(group.files.items())
-        if is_events(name)
-        for scalar in scalars(target)
-    ]
+    rows = list(_rows(groups))
     try:
-        outputs.write_csv(path, ["run", "stage", "tag", "step", "value"], rows)
+        outputs.write_csv(path, _HEADER, rows)
     except OSError as error:
         raise BoardError(f"{path}: expected to write a file, found: {error.strerror}; name another") from None
     return len(rows)
+
+
+def write_scalars(groups: Iterable[Group], stream: TextIO) -> None:
+    """Write the same to an open stream."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_HEADER)
+    writer.writerows(_rows(groups))
+
+
+def _rows(groups: Iterable[Group]) -> Iterator[tuple[object, ...]]:
+    for group in groups:
+        for name, target in sorted(group.files.items()):
+            if is_events(name):
+                for scalar in scalars(target):
+                    yield (group.name, name.rpartition("/")[0], *scalar)
 
 
 def scalars(path: Path) -> Iterator[tuple[str, int, str]]:

@@ -1,5 +1,6 @@
 """Bring what the board misses from DVC's remote, and nothing else."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class Remote:
         Raises:
             BoardError: the remote cannot be reached, or a transfer failed; what arrived stays.
         """
+        # what the remote has not either is told by the board, with names
+        logging.getLogger("dvc").setLevel(logging.ERROR)
         try:
             result = self._repo.cloud.pull({HashInfo("md5", digest) for digest in digests})
         except (DvcException, OSError) as error:
@@ -51,6 +54,11 @@ def _failed(error: Exception) -> BoardError:
     return BoardError(
         f"--fetch: expected to read the remote, found: {error or type(error).__name__}; try again"
     )
+
+
+def is_configured(repo: Repo) -> bool:
+    """Tell whether there is a default remote."""
+    return bool(repo.config["core"].get("remote"))
 
 
 def opened(folder: Path) -> Repo:

@@ -34,7 +34,9 @@ class Git:
     def commit(self, revision: str) -> str | None:
         """Return the full name of the commit that git understands under `revision`, or None."""
         asked = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        return asked.stdout.strip() or None
+        found = asked.stdout.split()
+        # a range is several
+        return found[0] if len(found) == 1 and not found[0].startswith("^") else None
 
     def commits(self) -> list[str]:
         """Return every commit of HEAD, the branches and the tags, the newest first."""

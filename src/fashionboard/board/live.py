@@ -43,6 +43,7 @@ class Live:
         self._stages: tuple[_Stage, ...] = ()
         self._scans: dict[Path, _Scan] = {}
         self.parameters: dict[str, Value] = {}
+        self.problem = ""
 
     def files(self) -> dict[str, Path]:
         """Return the files that belong into the view, by their paths there, as they are now."""
@@ -75,9 +76,11 @@ class Live:
             with Repo(str(self.root)) as repo:
                 stages = tuple(_stages(repo))
                 parameters = _parameters(repo)
-        except (DvcException, OSError):
+        except (DvcException, OSError) as error:
             # half written, or being removed: what was known stays, and the next call asks again
+            self.problem = " ".join(str(error).split())
             return
+        self.problem = ""
         self._signature, self._stages, self.parameters = signature, stages, parameters
 
     def _scan(self, name: str, path: Path) -> dict[str, Path]:

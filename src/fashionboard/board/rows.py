@@ -28,8 +28,9 @@ class Rows:
         return name in self._rows
 
     def holds(self, group: Group) -> bool:
-        """Tell whether the row of `group` has its parameters."""
-        return self._rows[group.name].parameters == group.parameters
+        """Tell whether no parameter in the row of `group` is another by now."""
+        row = self._rows[group.name].parameters
+        return all(row[name] == value for name, value in group.parameters.items() if name in row)
 
     def show(self, group: Group) -> None:
         """Write the row of `group`, or what it does not hold yet.

@@ -50,6 +50,8 @@ def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
     Raises:
         BoardError: TensorBoard does not take the arguments.
     """
+    if any(each.startswith("--logdir") for each in arguments):
+        raise BoardError("expected no --logdir after --, found one: the board shows its own; leave it out")
     # seconds to import: not for a board that is not served
     from tensorboard import default, program
 

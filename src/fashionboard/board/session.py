@@ -18,6 +18,7 @@ from fashionboard.errors import BoardError
 __all__ = ["Options", "Request", "run"]
 # seconds between two looks at git, DVC and the disk
 _POLL = 2
+_STDOUT = Path("-")
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,23 @@ def run(options: Options) -> None:
         repo = stack.enter_context(fetch.opened(options.repo))
         folder = _folder(options, Path(repo.tmp_dir))
         shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
-        cache = Cache(Path(repo.cache.local_cache_dir))
-        one = Board(Path(repo.root_dir), cache, Path(repo.tmp_dir), options.request, shown)
+        tmp = Path(repo.tmp_dir)
+        cache = Cache(Path(repo.cache.local_cache_dir), tmp / "fashionboard" / "lists")
+        one = Board(Path(repo.root_dir), cache, tmp, options.request, shown)
         one.update(fetch.Remote(repo) if options.fetch else None)
         _check(one)
-        print(table(one.groups.values()))
-        for line in _notes(one, shown):
+        print(table(one.groups.values()), file=sys.stderr if options.export == _STDOUT else sys.stdout)
+        for line in _notes(one, shown, _advice(options, has_remote=fetch.is_configured(repo))):
             print(line, file=sys.stderr)
         if options.export:
             # TensorBoard's reader takes a while to import
             from fashionboard.board import export
 
-            count = export.export_scalars(one.groups.values(), options.export)
-            print(f"{count} points of curves are in {options.export}")
+            if options.export == _STDOUT:
+                export.write_scalars(one.groups.values(), sys.stdout)
+            else:
+                count = export.export_scalars(one.groups.values(), options.export)
+                print(f"{count} points of curves are in {options.export}")
         elif not options.serve:
             print(folder)
         else:
@@ -81,13 +86,20 @@ def _check(one: Board) -> None:
         )
 
 
-def _notes(one: Board, shown: View) -> Iterator[str]:
+def _advice(options: Options, has_remote: bool) -> str:
+    if options.fetch:
+        return "nor on the remote; whoever has them: `dvc push`, `dvc exp push`"
+    if has_remote:
+        return "to bring them: fashionboard board --fetch {revision}"
+    return "and there is no default remote to bring them from; run the pipeline, or `dvc remote add -d ...`"
+
+
+def _notes(one: Board, shown: View, advice: str) -> Iterator[str]:
     yield from one.unread
     for group in one.groups.values():
         if group.missing:
-            outputs = ", ".join(group.missing)
-            command = f"fashionboard board --fetch {group.revision}"
-            yield f"{group.name}: not in the cache: {outputs}; to bring them: {command}"
+            told = advice.format(revision=group.revision)
+            yield f"{group.name}: not in the cache: {', '.join(group.missing)}; {told}"
     if one.left_out:
         yield f"{one.left_out} commits are left out: they have no outputs, or those of one that is shown"
     if shown.copied:

@@ -3,6 +3,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import dvc.utils.serialize
 import pytest
 from ruamel.yaml import YAML
 
@@ -79,6 +80,77 @@ def test_numbers_are_those_of_yaml_1_2() -> None:
     lock = f"stages: {{a: {{cmd: x, params: {{params.yaml: {{v: {values}}}}}}}}}"
     found = dvcfiles.stages(lock)["a"].parameters["v"]
     assert found == [1e-5, 1e5, -0.5, 5.0, 10, float("inf"), 0.1, "1e", "e5", 12]
+
+
+VALUES = """
+yes no on off y Yes TRUE False true null ~ 1:30 010 0o10 0x1F 1_000 +12 -0 1e-05 1E5 -.5 5. .inf -.INF
+1e e5 12e 0b11 2020-01-02 'yes' '1e5' [1,on] {a:1} 1.2.3 <<x
+"""
+
+
+@pytest.mark.parametrize("value", ["", "a b", *VALUES.split()])
+def test_values_are_those_that_dvc_reads(value: str) -> None:
+    text = f"a: {value}\n"
+    assert dvcfiles.load(text) == dvc.utils.serialize.parse_yaml(text, "x")
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "outs: [{path: 123, md5: x}]",
+        "outs: [{path: x, md5: }]",
+        "outs: [{path: x, md5: 123}]",
+        "outs: {a: 1}",
+        'outs: [{path: "a\\0b", md5: x}]',
+        f"outs: {DEEP}",
+    ],
+)
+def test_a_damaged_lock_is_refused(damage: str) -> None:
+    for lock in (f"stages: {{a: {{cmd: x, {damage}}}}}", f"stages:\n  a:\n    cmd: x\n    {damage}\n"):
+        with pytest.raises(DataError, match=r"^dvc\.lock: expected stages"):
+            dvcfiles.stages(lock)
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "{}",
+        "[1]",
+        '[{"md5": 5, "relpath": "a"}]',
+        '[{"md5": "a", "relpath": 5}]',
+        '[{"md5": "a"}]',
+        DEEP,
+        "",
+        "\0",
+    ],
+)
+def test_a_damaged_list_of_files_is_refused(tmp_path: Path, manifest: str) -> None:
+    with pytest.raises(DataError, match="expected a JSON list of files"):
+        dvcfiles.Cache(tmp_path).learn("a" * 32 + ".dir", manifest.encode())
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        "",
+        "[]",
+        "{",
+        '{"status": "x"}',
+        '{"status": null}',
+        '{"status": 2}',
+        '{"status": 2, "root_dir": 5, "baseline_rev": "a"}',
+    ],
+)
+def test_a_damaged_note_of_a_run_is_left_out(tmp_path: Path, info: str) -> None:
+    folder = tmp_path / "exps" / "run" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "abc.run").write_text(info)
+    (tmp_path / "exps" / "standalone").mkdir()
+    (tmp_path / "exps" / "standalone" / "run").touch()
+    assert dvcfiles.Runs(tmp_path).read() == []
 
 
 def test_parameters_of_other_files_bear_their_name() -> None:
@@ -164,6 +236,8 @@ metrics: [live/metrics.json]
 
 def test_the_cache_of_dvc_2_is_read_too(tmp_path: Path) -> None:
     (tmp_path / "ab").mkdir()
-    (tmp_path / "ab" / "cd").touch()
-    assert dvcfiles.Cache(tmp_path).find("abcd") == tmp_path / "ab" / "cd"
-    assert dvcfiles.Cache(tmp_path).find("abce") is None
+    (tmp_path / "ab" / ("c" * 30)).touch()
+    assert dvcfiles.Cache(tmp_path).find("ab" + "c" * 30) == tmp_path / "ab" / ("c" * 30)
+    assert dvcfiles.Cache(tmp_path).find("ab" + "d" * 30) is None
+    # no name of an object
+    assert dvcfiles.Cache(tmp_path / "ab").find("../ab/" + "c" * 30) is None

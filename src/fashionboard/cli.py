@@ -11,6 +11,8 @@ from fashionboard import errors
 def main() -> None:
     """Run the command line; a FashionboardError becomes one line and exit code 1."""
     own, after = _split(sys.argv[1:])
+    # a terminal that cannot show a name shows its code
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(
         prog="fashionboard", description="DVC experiments in TensorBoard, and a check on the pipeline."
     )
@@ -22,7 +24,7 @@ def main() -> None:
         parser.error(f"{arguments.command} takes nothing after --")
     arguments.tensorboard = after or []
     # an exit, not an end: what was started and written on the way goes, too
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     errors.run(lambda: arguments.run(arguments))
 
@@ -39,6 +41,7 @@ def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     board = commands.add_parser(
         "board",
         help="show experiments side by side in TensorBoard",
+        allow_abbrev=False,
         usage="%(prog)s [REV ...] [options] [-- arguments for tensorboard]",
         description="Show the workspace, commits, experiments and what is running of any DVC repository in "
         "TensorBoard, side by side, without copying. Without REV: the workspace, HEAD, every experiment that "
@@ -76,7 +79,7 @@ def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     board.add_argument(
         "--export-scalars",
-        type=Path,
+        type=_file,
         metavar="FILE.csv",
         help="write every point of every curve, and end; - for stdout",
     )
@@ -87,6 +90,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
     return int(text)
+
+
+def _file(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a file's name, found nothing")
+    return Path(text)
 
 
 def _board(arguments: argparse.Namespace) -> None:

@@ -24,24 +24,58 @@ from fashionboard import outputs
 from fashionboard.errors import DataError
 
 EXPERIMENTS = "refs/exps/"
+_DEEPEST = 200
+_DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _EXPERIMENT = re.compile(rf"{EXPERIMENTS}([0-9a-f]{{2}})/([0-9a-f]{{38,62}})/(.+)")
 # dvc.repo.experiments.executor.base.TaskStatus
 _RUNNING, _SUCCESS, _FAILED, _CANCELED, _FINISHED = 2, 3, 4, 5, 6
 
 
 class _Loader(yaml.CSafeLoader):
-    """libyaml's parser, 15 times as fast as one in Python, with YAML 1.2's numbers: 1e-05 is one."""
+    """libyaml's parser, 15 times as fast as one in Python, with YAML 1.2's scalars, as DVC reads them.
+
+    1e-05 and 010 are numbers; yes, on and 1:30 are texts. Source: yaml.org/spec/1.2.2, 10.3.2.
+    """
+
+    def integer(self, node: yaml.ScalarNode) -> int:
+        """Read 12, 0o14 or 0xc."""
+        text = self.construct_scalar(node).replace("_", "")
+        sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+        base = {"0o": 8, "0x": 16, "0b": 2}.get(digits[:2].lower(), 10)
+        return sign * int(digits if base == 10 else digits[2:], base)
 
 
+_TAG = "tag:yaml.org,2002:"
+_KEPT = (f"{_TAG}null", f"{_TAG}merge", f"{_TAG}timestamp")
 _Loader.yaml_implicit_resolvers = {
-    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:float"]
+    first: [each for each in resolvers if each[0] in _KEPT]
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)
+for _kind, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?([0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+)", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+):
+    _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_pattern})$"), list(_first))
+_Loader.add_constructor(f"{_TAG}int", _Loader.integer)
+# what a damaged file may raise, from being no YAML to being nested a thousand times
+_DAMAGED = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+
+
+def load(text: str | bytes) -> Any:
+    """Return what a text in YAML 1.2 holds.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        return _load(text if isinstance(text, str) else text.decode())
+    except _DAMAGED:
+        raise DataError("expected YAML, found something else") from None
 
 
 @dataclass(frozen=True)
@@ -72,17 +106,27 @@ def stages(lock: str) -> dict[str, Stage]:
     try:
         try:
             recorded = _by_blocks(lock)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, TypeError):
             # not as DVC writes it
             recorded = _load(lock)["stages"]
         return {name: _stage(each) for name, each in recorded.items()}
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+    except _DAMAGED:
         raise DataError("dvc.lock: expected stages with their outputs, found something else") from None
 
 
 @lru_cache(maxsize=4096)
 def _load(text: str) -> Any:
+    if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
+        raise ValueError("nested too deeply")  # libyaml would end the process
     return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _by_blocks(lock: str) -> dict[str, Any]:
@@ -128,8 +172,8 @@ def tracked(text: str) -> Stage:
         DataError: it is not a .dvc file.
     """
     try:
-        return Stage(outputs=_md5s(yaml.load(text, _Loader), "outs"))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        return Stage(outputs=_md5s(_load(text), "outs"))
+    except _DAMAGED:
         raise DataError("expected a .dvc file with its outputs, found something else") from None
 
 
@@ -147,8 +191,20 @@ def _stage(recorded: dict[str, Any]) -> Stage:
 
 
 def _md5s(stage: dict[str, Any], kind: str) -> dict[str, str]:
-    # what lies on a server has another digest
-    return {each["path"]: each["md5"] for each in stage.get(kind) or [] if "md5" in each}
+    found = {}
+    for each in stage.get(kind) or []:
+        if not isinstance(each, dict):
+            raise TypeError("not a list of dictionaries")
+        # what lies on a server has another digest
+        if "md5" in each:
+            found[_text(each["path"])] = _text(each["md5"])
+    return found
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise TypeError("not a text")
+    return value
 
 
 def flat(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, object]:
@@ -164,10 +220,18 @@ def flat(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict
 
 @dataclass(frozen=True)
 class Metrics:
-    """Which paths a dvc.yaml declares as metrics: patterns by stage, and those of the whole file."""
+    """Which paths a dvc.yaml declares as metrics: patterns by stage, and those of the whole file.
+
+    folders: the working directories of stages that have one, from which their paths are told.
+    """
 
     by_stage: dict[str, tuple[str, ...]] = field(default_factory=dict)
     top: tuple[str, ...] = ()
+    folders: dict[str, str] = field(default_factory=dict)
+
+    def folder(self, stage: str) -> str:
+        """Return a stage's working directory, from the dvc.yaml's; "" where it is the same."""
+        return self.folders.get(stage, self.folders.get(stage.split("@")[0], ""))
 
     def match(self, stage: str, path: str) -> bool:
         """Tell whether the output `path` of a stage is one; `train@1` is one of the stages `train`."""
@@ -194,13 +258,12 @@ def metrics(text: str) -> Metrics:
         DataError: it is not a dvc.yaml.
     """
     try:
-        declared = yaml.load(text, _Loader) or {}  # noqa: S506 - a safe loader
-        by_stage = {
-            name: _patterns((stage.get("do") or stage).get("metrics"))
-            for name, stage in (declared.get("stages") or {}).items()
-        }
-        return Metrics(by_stage, _patterns(declared.get("metrics")))
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError):
+        declared = _load(text) or {}
+        stages = {name: each.get("do") or each for name, each in (declared.get("stages") or {}).items()}
+        by_stage = {name: _patterns(each.get("metrics")) for name, each in stages.items()}
+        folders = {name: str(each["wdir"]) for name, each in stages.items() if each.get("wdir")}
+        return Metrics(by_stage, _patterns(declared.get("metrics")), folders)
+    except _DAMAGED:
         raise DataError("dvc.yaml: expected stages and metrics, found something else") from None
 
 
@@ -223,7 +286,8 @@ class Cache:
 
     def find(self, md5: str) -> Path | None:
         """Return the file with these bytes, or None; asks the disk until it has been found once."""
-        if md5 and md5 not in self._found:
+        # nothing else is the name of an object, least of all one with dots and slashes
+        if md5 not in self._found and _DIGEST.fullmatch(md5):
             for folder in self._folders:
                 path = folder / md5[:2] / md5[2:]
                 if path.is_file():
@@ -253,11 +317,11 @@ class Cache:
             DataError: it is none.
         """
         self._manifests[md5] = _listed_in(manifest, md5)
-        if self._lists:
+        if self._lists and _DIGEST.fullmatch(md5):
             outputs.write_bytes(self._lists / md5, manifest)
 
     def _learnt(self, md5: str) -> Path | None:
-        path = self._lists / md5 if self._lists else None
+        path = self._lists / md5 if self._lists and _DIGEST.fullmatch(md5) else None
         return path if path and path.is_file() else None
 
     def files(self, path: str, md5: str) -> dict[str, Path] | None:
@@ -271,8 +335,11 @@ class Cache:
 
 def _listed_in(manifest: bytes, md5: str) -> dict[str, str]:
     try:
-        return {each["relpath"]: each["md5"] for each in json.loads(manifest)}
-    except (ValueError, LookupError, TypeError):
+        found = json.loads(manifest)
+        if not isinstance(found, list):
+            raise TypeError("not a list")
+        return {_text(each["relpath"]): _text(each["md5"]) for each in found}
+    except _DAMAGED:
         raise DataError(f"{md5}: expected a JSON list of files, found something else") from None
 
 
@@ -322,16 +389,25 @@ class Runs:
 def _listed(folder: Path) -> list[Path]:
     try:
         return [path / f"{path.name}.run" for path in sorted(folder.iterdir())]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 def _run(path: Path) -> Run | None:
     info = _json(path)
     # before it is running, its copy still holds the baseline's parameters
-    if not info or info.get("location") == "workspace" or info.get("status", 0) < _RUNNING:
+    if not info or info.get("location") == "workspace":
         return None
-    status = info["status"]
+    try:
+        baseline, root, status = (
+            _text(info["baseline_rev"]),
+            Path(_text(info["root_dir"])),
+            int(info["status"]),
+        )
+    except (LookupError, TypeError, ValueError):
+        return None
+    if status < _RUNNING:
+        return None
     state: Literal["running", "finished", "failed", "killed"] = "running"
     if status == _FAILED:
         state = "failed"
@@ -342,12 +418,12 @@ def _run(path: Path) -> Run | None:
     elif (_json(path.with_suffix(".json")) or {}).get("returncode") is not None:
         state = "killed"
     name = info.get("name") or path.stem[:7]
-    return Run(name, info["baseline_rev"], path.stem, Path(info["root_dir"]), state)
+    return Run(str(name), baseline, path.stem, root, state)
 
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # DVC is writing or removing it
+    except (OSError, ValueError, RecursionError):  # DVC is writing or removing it
         return None
     return found if isinstance(found, dict) else None

@@ -1,6 +1,7 @@
 """The errors that are meant for people: each says what was expected, what was found, what to do."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 
@@ -47,6 +48,10 @@ def run(main: Callable[[], None]) -> None:
     except FashionboardError as error:
         # what is found may hold line ends of its own
         sys.exit(f"error: {' '.join(str(error).split())}")
+    except BrokenPipeError:
+        # who was reading has seen enough; Python would complain once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno not in _DISK:
             raise

@@ -35,6 +35,15 @@ EVENTS = "events.out.tfevents.1.host"
         ({EVENTS: [EVENTS], "net.pt": ["net.pt"]}, [f"train/{EVENTS}", "train/net.pt"]),
         ({"tfevents": ["tfevents/notes.txt"]}, []),
         ({}, []),
+        # nothing leaves the view, and no name is too long
+        ({"logs": [f"logs/../../x/{EVENTS}"]}, [f"train/x/{EVENTS}"]),
+        ({f"/etc/{EVENTS}": [f"/etc/{EVENTS}"]}, [f"train/{EVENTS}"]),
+        ({"logs": [f"logs/a\x00b\\c/{EVENTS}"]}, [f"train/a-b-c/{EVENTS}"]),
+        # two outputs that would be one folder
+        (
+            {"logs": [f"logs/{EVENTS}"], "../logs": [f"../logs/{EVENTS}"]},
+            [f"train/logs/{EVENTS}", f"train~2/logs/{EVENTS}"],
+        ),
     ],
 )
 def test_what_belongs_into_the_view(outputs: dict[str, list[str]], expected: list[str]) -> None:
@@ -73,6 +82,18 @@ def test_metrics_are_the_finite_numbers() -> None:
         "a": 1.0,
         "f": 0.5,
     }
+
+
+def test_a_stage_cannot_leave_its_group() -> None:
+    found = group.arrange("../../../src/train", {"logs": {f"logs/{EVENTS}": 1}})
+    assert list(found) == [f"src/train/{EVENTS}"]
+    assert list(group.arrange("/abs/train", {"logs": {f"logs/{EVENTS}": 1}})) == [f"abs/train/{EVENTS}"]
+
+
+def test_numbers_that_are_too_large_are_texts_or_no_metrics() -> None:
+    huge = 10**400
+    assert group.parameters({"a": huge}) == {"a": str(huge)}
+    assert group.metrics({"a": huge, "b": 2}) == {"b": 2.0}
 
 
 def test_the_table_names_everything(tmp_path: Path) -> None:

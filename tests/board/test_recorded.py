@@ -6,6 +6,7 @@ import dvc.api
 import pytest
 
 from fashionboard.board.git import Git
+from fashionboard.board.live import Live
 from fashionboard.board.recorded import Record, Recorder
 from fashionboard.dvcfiles import Cache
 from tests.plain import plain
@@ -151,3 +152,64 @@ def test_what_was_added_by_dvc_add_and_other_folders_of_a_repository(tmp_path: P
     assert {path.rpartition("/")[0] for path in record.files} == {"deep/tb", "train"}
     assert record.parameters["train.lr"] == 0.5
     assert record.metrics == {"final/loss": 0.5}
+
+
+def test_stages_that_work_in_folders_keep_their_parameters_and_metrics_apart(tmp_path: Path) -> None:
+    """Each with a params.yaml and an m.json of its own, and an m.json at the top that is neither's."""
+    stages = {
+        name: {
+            "cmd": f"echo '{{\"v\": {value}}}' > m.json",
+            "wdir": name,
+            "params": ["lr"],
+            "metrics": metrics,
+        }
+        for name, value, metrics in (("a", 1, ["m.json"]), ("b", 2, [{"m.json": {"cache": False}}]))
+    }
+    files = {
+        "dvc.yaml": json.dumps({"stages": stages}),
+        "a/params.yaml": "lr: 1",
+        "b/params.yaml": "lr: 2",
+        "m.json": '{"v": 111}',
+        ".gitignore": "",
+    }
+    repository = plain(tmp_path / "r", files)
+    repository.dvc("repro", "-q")
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "run")
+    record = read(repository)
+    assert record.parameters == {"a/lr": 1.0, "b/lr": 2.0}
+    assert record.metrics == {"a/m.json:v": 1.0, "b/m.json:v": 2.0}
+    assert Live(repository.path).files() == {}
+    workspace = Live(repository.path)
+    workspace.files()
+    assert workspace.parameters == record.parameters
+
+
+def test_metrics_of_every_form_and_broken_ones(ran: Repository, tmp_path: Path) -> None:
+    text = json.loads((ran.path / "dvc.yaml").read_text())
+    text["metrics"] = ["m.yaml", "m.toml", "broken.json", "date.yaml", "gone.json"]
+    clone = amended(ran, tmp_path, "dvc.yaml", json.dumps(text))
+    for name, content in {
+        "m.yaml": "a: 1e-05",
+        "m.toml": "[b]\nc = 2",
+        "broken.json": "{",
+        "date.yaml": "d: 2020-13-45",
+    }.items():
+        (clone.path / name).write_text(content)
+    clone.git("add", "-A")
+    clone.git("commit", "-qm", "metrics")
+    record = read(clone, cache=ran.path / ".dvc" / "cache")
+    assert record.metrics == {"a": 1e-5, "b/c": 2.0, "final/loss": 1e-5}
+    assert record.unread == ("broken.json cannot be read", "date.yaml cannot be read")
+
+
+def test_stages_of_one_name_do_not_hide_each_other(tmp_path: Path) -> None:
+    repository = plain(tmp_path / "r")
+    repository.dvc("repro", "-q")
+    (event,) = (repository.path / "logs").iterdir()
+    (repository.path / "train").mkdir()
+    (repository.path / "train" / event.name).write_text("another")
+    repository.dvc("add", "-q", "train")
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "two")
+    assert read(repository).files.keys() == {f"train/{event.name}", f"train~2/{event.name}"}

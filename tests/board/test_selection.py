@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from fashionboard.board.git import Git
-from fashionboard.board.selection import Request, Target, distinct, select
+from fashionboard.board.selection import Request, Target, distinct, safe, select
 from fashionboard.errors import BoardError
 from tests.plain import plain
 from tests.repository import Repository
@@ -120,6 +122,46 @@ def test_names_are_folders_that_differ_on_every_file_system() -> None:
     assert len({name.casefold() for name in found}) == len(names)
 
 
-def test_experiments_whose_names_differ_by_case_alone_are_told_apart() -> None:
-    targets = [Target(name, "1" * 40, "experiment", baseline="2" * 40) for name in ("lr", "LR")]
-    assert list(distinct(targets).values()) == ["lr@2222222", "LR@2222222'"]
+def test_what_has_one_name_and_one_start_bears_its_own_commit() -> None:
+    targets = [
+        Target(name, digit * 40, "experiment", baseline="2" * 40)
+        for name, digit in (("lr", "1"), ("LR", "3"))
+    ]
+    assert list(distinct(targets).values()) == ["lr@1111111", "LR@3333333"]
+    # one that runs has no commit yet
+    running = [Target("lr", "", "experiment", baseline="2" * 40), Target("lr", "2" * 40, "commit")]
+    assert list(distinct(running).values()) == ["lr@2222222", "lr@2222222'"]
+
+
+def test_a_long_name_is_cut_and_told_apart() -> None:
+    names = ["é" * 200, "é" * 201, "x" * 150]
+    found = [safe(name) for name in names]
+    assert len(set(found)) == 3 and found[2] == names[2]
+    assert all(len(name.encode()) <= 150 for name in found)
+
+
+def test_a_range_is_no_revision(history: Repository) -> None:
+    for revision in ("v1..main", "^main", "main ^v1", ""):
+        with pytest.raises(BoardError, match="expected a revision, found "):
+            select(Git(history.path), Request((revision,)))
+
+
+def test_a_revision_that_has_gone_is_left_out(history: Repository) -> None:
+    (target,) = select(Git(history.path), Request(("gone", "v1"), experiments=False), gone=True)
+    assert target.name == "v1"
+
+
+def test_a_broken_ref_hides_no_other(history: Repository, tmp_path: Path) -> None:
+    clone = history.clone(tmp_path / "clone")
+    start = clone.git("rev-parse", "HEAD").strip()
+    folder = clone.path / ".git" / "refs" / "exps" / start[:2] / start[2:]
+    folder.mkdir(parents=True)
+    for name, digest in (
+        ("aaa", "1" * 40),
+        ("zzz", start),
+        ("blob", clone.git("rev-parse", "HEAD:dvc.yaml").strip()),
+    ):
+        (folder / name).write_text(f"{digest}\n")
+    git = Git(clone.path)
+    assert [target.name for target in select(git, Request())] == ["main", "zzz"]
+    assert [ref.rpartition("/")[2] for ref in git.broken] == ["aaa", "blob"]

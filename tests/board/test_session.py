@@ -1,16 +1,18 @@
 """The command itself: what it refuses, and what it says."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.plain import plain
 from tests.repository import Repository
-from tests.servers import board, get
+from tests.servers import board, eventually, get
 
 PROGRAM = str(Path(sys.executable).with_name("fashionboard"))
 
@@ -154,3 +156,85 @@ def test_a_folder_of_somebody_elses_is_not_taken_for_the_view(ran: Repository, t
 def test_a_table_that_cannot_be_written(ran: Repository, tmp_path: Path) -> None:
     done = call(ran.path, "--export-scalars", str(tmp_path))
     assert done.returncode == 1 and done.stderr.count("\n") == 1
+
+
+def test_the_table_goes_where_it_is_told(ran: Repository, tmp_path: Path) -> None:
+    done = call(ran.path, "main", "--export-scalars", "-")
+    rows = done.stdout.splitlines()
+    assert rows[0] == "run,stage,tag,step,value" and len(rows) == 6
+    assert done.stderr.startswith("name ")
+    # a link is followed, and a pipe is written to; neither is replaced
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    call(ran.path, "main", "--export-scalars", str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text().splitlines() == rows
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:
+        call(ran.path, "main", "--export-scalars", str(tmp_path / "pipe"))
+        assert reader.communicate(timeout=20)[0].splitlines() == rows
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_revision_that_is_removed_while_the_board_is_open(ran: Repository, tmp_path: Path) -> None:
+    clone = ran.clone(tmp_path / "clone")
+    clone.git("branch", "other")
+    with board(clone.path, "main", "other") as served:
+        clone.git("branch", "-D", "other")
+        eventually(lambda: "other: gone\n" in served.said, True)
+        assert served.process.poll() is None
+
+
+def test_ctrl_c_while_tensorboard_starts_is_no_error(ran: Repository) -> None:
+    for seconds in (0.9, 1.2, 1.5, 1.8):
+        command = [PROGRAM, "board", "--port", "0"]
+        with subprocess.Popen(
+            command, cwd=ran.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGINT)
+            assert "expected" not in process.communicate(timeout=20)[1]
+        assert process.returncode in (0, 130)
+
+
+def test_somebody_who_stops_reading_is_no_error(ran: Repository) -> None:
+    done = subprocess.run(
+        f"{PROGRAM} board main --no-serve | true",
+        shell=True,
+        cwd=ran.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_letters_shows_codes(ran: Repository, tmp_path: Path) -> None:
+    clone = ran.clone(tmp_path / "clone")
+    clone.git("branch", "größe")
+    done = call(clone.path, "größe", "--no-serve", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and "gr\\xf6\\xdfe" in done.stdout
+
+
+def test_a_view_within_git_or_the_cache_is_refused(ran: Repository) -> None:
+    for place in (".git/x", ".dvc/cache/x"):
+        assert "expected a folder of your own for the view" in refusal(
+            ran.path, "--no-serve", "--view", place
+        )
+
+
+def test_a_mistyped_revision_leaves_the_last_view(ran: Repository) -> None:
+    folder = Path(call(ran.path, "main", "--no-serve").stdout.splitlines()[-1])
+    refusal(ran.path, "mian", "--no-serve")
+    assert (folder / "main").is_dir()
+
+
+def test_a_remote_that_needs_a_missing_package(ran: Repository, tmp_path: Path) -> None:
+    clone = ran.clone(tmp_path / "clone", cache="none")
+    clone.dvc("remote", "add", "-d", "far", "oss://bucket/x")
+    assert "requires" in refusal(clone.path, "main", "--fetch", "--no-serve")
+
+
+@pytest.mark.parametrize("option", ["--logdir=x", "--port=1"])
+def test_what_is_the_boards_own_is_refused_after_the_dashes(ran: Repository, option: str) -> None:
+    done = call(ran.path, "--port", "0", "--", option)
+    assert done.returncode == 1 and "it is the board's own" in done.stderr

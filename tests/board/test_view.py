@@ -1,7 +1,11 @@
 import errno
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fashionboard.board import view
@@ -167,3 +171,53 @@ def test_a_file_that_has_just_gone_is_left_out(tmp_path: Path) -> None:
     with View(tmp_path / "view") as shown:
         shown.show("run", {"a/x": tmp_path / "gone"}, growing=True)
         assert shown.files("run") == {}
+
+
+def test_a_copy_is_never_written_through_a_link_that_lies_there(
+    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    with View(tmp_path / "view") as shown:
+        stray = tmp_path / "view" / "main" / "train" / "sub" / "x"
+        stray.parent.mkdir(parents=True)
+        stray.symlink_to(files["train/events.tfevents.1"])
+        monkeypatch.setattr(os, "symlink", refuse)
+        monkeypatch.setattr(os, "link", refuse)
+        shown.show("main", files)
+        assert stray.read_text() == "two" and not stray.is_symlink()
+    assert files["train/events.tfevents.1"].read_text() == "one"
+
+
+def test_the_view_of_a_living_board_is_refused(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
+        started = int(psutil.Process(other.pid).create_time() * 100)
+        (tmp_path / ".fashionboard-view").write_text(f"{other.pid}-{started}")
+        with pytest.raises(
+            BoardError, match=f"is the view of another board, process {other.pid}; name another --view"
+        ):
+            View(tmp_path)
+        other.kill()
+    with View(tmp_path):
+        assert (tmp_path / ".fashionboard-view").read_text().startswith(f"{os.getpid()}-")
+
+
+def test_a_view_that_somebody_removed_is_made_again(tmp_path: Path, files: dict[str, Path]) -> None:
+    with View(tmp_path / "a" / "view") as shown:
+        shown.show("main", files)
+        assert not shown.renew()
+        shutil.rmtree(tmp_path / "a")
+        assert shown.renew()
+        shown.show("main", files)
+        assert listed(tmp_path / "a" / "view" / "main") == set(files)
+
+
+@pytest.mark.parametrize("place", ["file/x", "link", "x" * 300, "dangling"])
+def test_a_place_where_no_folder_can_be_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BoardError, match="expected "):
+        View(tmp_path / place)

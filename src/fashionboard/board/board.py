@@ -71,6 +71,8 @@ class Board:
         Raises:
             BoardError: a revision is unknown, or the remote cannot be read.
         """
+        if self._view.renew():
+            self._rows = Rows(self._view.folder)
         self._read(remote)
         self._watch()
         groups = {group.name: group for group in self._build()}
@@ -91,17 +93,22 @@ class Board:
     def unread(self) -> list[str]:
         """What could not be read, a line each."""
         workspace = [f"workspace: {self._workspace.problem}; skipped"] if self._workspace.problem else []
-        return workspace + [
-            f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
-            for target in self._targets
-            for problem in self._records[target.commit].unread
-        ]
+        broken = [f"{ref}: expected a commit, found none; skipped" for ref in self._git.broken]
+        return (
+            workspace
+            + broken
+            + [
+                f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
+                for target in self._targets
+                for problem in self._records[target.commit].unread
+            ]
+        )
 
     def _read(self, remote: Remote | None) -> None:
         refs = self._git.refs()
         if refs != self._refs:
-            self._refs = refs
-            targets = selection.select(self._git, self._request)
+            first, self._refs = self._refs, refs
+            targets = selection.select(self._git, self._request, gone=first is not None)
             # what was seen running stays when it has ended, whatever it started from
             known = {target.key for target in targets}
             ended = [key for key in self._watched if key not in known]

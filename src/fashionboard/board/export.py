@@ -1,10 +1,12 @@
 """The scalars of every run of a view as one table."""
 
 import csv
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from google.protobuf.message import DecodeError
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.scalar import metadata
 from tensorboard.util import tensor_util
@@ -26,7 +28,12 @@ def export_scalars(groups: Iterable[Group], path: Path) -> int:
     """
     rows = list(_rows(groups))
     try:
-        outputs.write_csv(path, _HEADER, rows)
+        if path.exists() and not path.is_file():
+            # a device or a pipe is written to, never replaced
+            with path.open("w", encoding="utf-8", newline="") as stream:
+                _write(rows, stream)
+        else:
+            outputs.write_csv(path.resolve(), _HEADER, rows)
     except OSError as error:
         raise BoardError(f"{path}: expected to write a file, found: {error.strerror}; name another") from None
     return len(rows)
@@ -34,17 +41,24 @@ def export_scalars(groups: Iterable[Group], path: Path) -> int:
 
 def write_scalars(groups: Iterable[Group], stream: TextIO) -> None:
     """Write the same to an open stream."""
+    _write(_rows(groups), stream)
+
+
+def _write(rows: Iterable[tuple[object, ...]], stream: TextIO) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_HEADER)
-    writer.writerows(_rows(groups))
+    writer.writerows(rows)
 
 
 def _rows(groups: Iterable[Group]) -> Iterator[tuple[object, ...]]:
     for group in groups:
         for name, target in sorted(group.files.items()):
             if is_events(name):
-                for scalar in scalars(target):
-                    yield (group.name, name.rpartition("/")[0], *scalar)
+                try:
+                    for scalar in scalars(target):
+                        yield (group.name, name.rpartition("/")[0], *scalar)
+                except (DecodeError, ValueError, TypeError, MemoryError, OSError):
+                    print(f"{group.name}: {name} is damaged; what comes before is exported", file=sys.stderr)
 
 
 def scalars(path: Path) -> Iterator[tuple[str, int, str]]:

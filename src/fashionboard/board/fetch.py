@@ -19,7 +19,7 @@ class Remote:
         self._repo = repo
         try:
             self._store = repo.cloud.get_remote_odb()
-        except DvcException as error:
+        except (DvcException, ImportError, OSError) as error:
             raise BoardError(f"--fetch: expected a default remote, found: {error}") from None
 
     def manifests(self, digests: Iterable[str]) -> dict[str, bytes]:
@@ -30,7 +30,7 @@ class Remote:
                 found[digest] = self._store.fs.cat_file(self._store.oid_to_path(digest))
             except FileNotFoundError:
                 continue
-            except (DvcException, OSError) as error:
+            except Exception as error:
                 raise _failed(error) from None
         return found
 
@@ -44,7 +44,7 @@ class Remote:
         logging.getLogger("dvc").setLevel(logging.ERROR)
         try:
             result = self._repo.cloud.pull({HashInfo("md5", digest) for digest in digests})
-        except (DvcException, OSError) as error:
+        except Exception as error:
             raise _failed(error) from None
         if result.failed:
             raise BoardError(f"--fetch: {len(result.failed)} files could not be brought; run it again")

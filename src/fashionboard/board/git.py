@@ -15,21 +15,37 @@ class Git:
     def __init__(self, folder: Path) -> None:
         """Raises BoardError if `folder` is in no git repository, or there is no git."""
         self._folder = folder
+        self._listed: tuple[str, str] | None = None
+        self._refs: dict[str, str] = {}
+        self.broken: list[str] = []
         self.prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
 
     def refs(self) -> dict[str, str]:
-        """Return the commit of HEAD and of every ref by its full name."""
-        listed: dict[str, str] = {}
-        # ends with 1 where there is no ref at all
-        for line in self._run("show-ref", "--head", "--dereference").stdout.splitlines():
-            digest, name = line.split(" ", 1)
-            # an annotated tag is listed twice, the second time as its commit
-            listed[name.removesuffix("^{}")] = digest
-        return listed
+        """Return the commit of HEAD and of every ref by its full name; `broken` names those without one."""
+        listed = self._ask("for-each-ref", "--format=%(objectname) %(refname)")
+        head = self._run("rev-parse", "--verify", "--quiet", "HEAD").stdout.strip()
+        if (listed, head) == self._listed:
+            return self._refs
+        named = [line.partition(" ")[::2] for line in listed.splitlines()] + (
+            [(head, "HEAD")] if head else []
+        )
+        # a tag may be annotated, and a damaged repository name what is not there
+        asked = "".join(f"{digest}^{{commit}}\n" for digest, _ in named)
+        answers = self._ask("cat-file", "--batch-check=%(objectname)", given=asked).splitlines()
+        commits = {name: answer for (_, name), answer in zip(named, answers, strict=True)}
+        self.broken = [name for name, answer in commits.items() if " " in answer]
+        self._refs = {name: answer for name, answer in commits.items() if " " not in answer}
+        self._listed = listed, head
+        return self._refs
 
     def branch(self) -> str | None:
         """Return the branch that is checked out, None if none is."""
         return self._run("symbolic-ref", "--quiet", "--short", "HEAD").stdout.strip() or None
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which git keeps its own files."""
+        return Path(self._ask("rev-parse", "--absolute-git-dir").strip())
 
     def commit(self, revision: str) -> str | None:
         """Return the full name of the commit that git understands under `revision`, or None."""
@@ -73,11 +89,13 @@ class Git:
         return found
 
     def contents(self, objects: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-        """Yield each object with its bytes; None if there is no such object.
+        """Yield each object with its bytes; None if there is no such object, or its name holds a line end.
 
         objects: names of blobs, or `<commit>:<path from the root of the git repository>`.
         """
         objects = list(dict.fromkeys(objects))
+        yield from ((name, None) for name in objects if "\n" in name)
+        objects = [name for name in objects if "\n" not in name]
         if not objects:
             return
         with tempfile.TemporaryFile() as asked:
@@ -117,7 +135,9 @@ class Git:
                 errors="surrogateescape",
                 check=False,
             )
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
+            if not self._folder.is_dir():
+                raise BoardError(f"expected a repository in {self._folder}, found it gone") from None
             raise BoardError("expected git, found no such program; install it") from None
 
     def _ask(self, *arguments: str, given: str = "") -> str:

@@ -1,5 +1,6 @@
 """What a name on the board stands for, and where its files go."""
 
+import hashlib
 import math
 import posixpath
 import re
@@ -12,6 +13,8 @@ T = TypeVar("T")
 State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]
 Value = bool | float | str
 # YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
+_UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f]')
+_LONGEST = 150
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -69,14 +72,38 @@ def arrange(stage: str, outputs: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
     shown = {place: files for place, files in places.items() if any(map(is_events, files))}
     found: dict[str, T] = {}
     for place, files in shown.items():
-        folder = stage if len(shown) == 1 else posixpath.join(stage, _inner(place))
-        for path, content in files.items():
-            found[posixpath.normpath(posixpath.join(folder, posixpath.relpath(path, place or ".")))] = content
+        folder = stage if len(shown) == 1 else f"{stage}/{place}"
+        inner = {
+            clean(f"{folder}/{posixpath.relpath(path, place or '.')}"): content
+            for path, content in files.items()
+        }
+        merge(found, inner)
     return found
 
 
-def _inner(path: str) -> str:
-    return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
+def merge(into: dict[str, T], files: Mapping[str, T]) -> None:
+    """Add files by path; where a path is taken by another one, all go to a folder `<first>~2` or so."""
+    number = 1
+    moved = dict(files)
+    while any(into.get(path, content) != content for path, content in moved.items()):
+        number += 1
+        parts = {path: path.partition("/") for path in files}
+        moved = {f"{first}~{number}/{rest}": files[path] for path, (first, _, rest) in parts.items()}
+    into.update(moved)
+
+
+def clean(path: str) -> str:
+    """Return `path` as one that stays below its folder and that every file system can hold."""
+    parts = (part for part in path.split("/") if part not in ("", ".", ".."))
+    return "/".join(_UNSAFE.sub("-", shortened(part)) for part in parts)
+
+
+def shortened(name: str) -> str:
+    """Cut a name to 150 bytes; what was cut is told apart by a digest."""
+    encoded = name.encode(errors="replace")
+    if len(encoded) <= _LONGEST:
+        return encoded.decode(errors="replace")
+    return f"{encoded[: _LONGEST - 9].decode(errors='ignore')}~{hashlib.sha256(encoded).hexdigest()[:8]}"
 
 
 def parameters(values: Mapping[str, object]) -> dict[str, Value]:
@@ -92,15 +119,21 @@ def _value(value: object) -> Value:
         return value
     if isinstance(value, str) and _EXPONENT.fullmatch(value):
         value = float(value)
-    if isinstance(value, int | float) and math.isfinite(value):
-        return float(value)
+    number = _finite(value)
+    if number is not None:
+        return number
     return "null" if value is None else str(value)
 
 
 def metrics(values: Mapping[str, object]) -> dict[str, float]:
     """Return the metrics that are finite numbers."""
-    return {
-        name: float(value)
-        for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    }
+    numbers = {name: _finite(value) for name, value in values.items() if not isinstance(value, bool)}
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def _finite(value: object) -> float | None:
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from fashionboard import dvcfiles
 from fashionboard.board import group
 from fashionboard.board.group import Value
+from fashionboard.board.recorded import parameters_of
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
@@ -41,6 +42,7 @@ class Live:
         self._own: set[tuple[str, int]] = set()
         self._signature: object = None
         self._stages: tuple[_Stage, ...] = ()
+        self._described = {root / name for name in ("dvc.yaml", "dvc.lock", "params.yaml")}
         self._scans: dict[Path, _Scan] = {}
         self.parameters: dict[str, Value] = {}
         self.problem = ""
@@ -51,7 +53,7 @@ class Live:
         found: dict[str, Path] = {}
         for stage in self._stages:
             outputs = {name: self._scan(name, path) for name, path in stage.outputs.items()}
-            found |= group.arrange(stage.name, outputs)
+            group.merge(found, group.arrange(stage.name, outputs))
         return {path: file for path, file in found.items() if self._is_own(path, file)}
 
     def _is_own(self, path: str, file: Path) -> bool:
@@ -68,20 +70,22 @@ class Live:
 
     def _refresh(self) -> None:
         """Ask DVC for the stages again if what describes them has changed."""
-        described = [self.root / name for name in ("dvc.yaml", "dvc.lock", "params.yaml")]
-        signature = [_stamp(path) for path in described]
+        # the folder's own time tells of new files in it
+        signature = [_stamp(path) for path in sorted({self.root, *self._described})]
         if signature == self._signature:
             return
         try:
             with Repo(str(self.root)) as repo:
-                stages = tuple(_stages(repo))
+                stages = tuple(sorted(_stages(repo), key=lambda stage: stage.name))
                 parameters = _parameters(repo)
+                described = set(_described(repo))
         except (DvcException, OSError) as error:
             # half written, or being removed: what was known stays, and the next call asks again
             self.problem = " ".join(str(error).split())
             return
         self.problem = ""
-        self._signature, self._stages, self.parameters = signature, stages, parameters
+        self._stages, self.parameters, self._described = stages, parameters, described
+        self._signature = [_stamp(path) for path in sorted({self.root, *described})]
 
     def _scan(self, name: str, path: Path) -> dict[str, Path]:
         scan = self._scans.setdefault(path, _Scan())
@@ -104,16 +108,24 @@ def _stages(repo: Repo) -> Iterator[_Stage]:
 
 def _parameters(repo: Repo) -> dict[str, Value]:
     """Return the parameters that stages depend on, as their files have them now, named as `recorded` does."""
-    found: dict[str, object] = {}
+    found: dict[str, Value] = {}
     for stage in repo.index.stages:
-        folder = Path(stage.path_in_repo).parent
+        folder = Path(os.path.relpath(stage.wdir, repo.root_dir)).as_posix()
         for dependency in stage.params:
             file = str(dependency.def_path)
-            prefix = (f"{folder.as_posix()}/" if folder.name else "") + (
-                "" if file == "params.yaml" else f"{file}:"
-            )
-            found |= dvcfiles.flat(dependency.read_params(), prefix)
-    return group.parameters(found)
+            prefix = "" if file == "params.yaml" else f"{file}:"
+            found |= parameters_of(folder, dvcfiles.flat(dependency.read_params(), prefix))
+    return found
+
+
+def _described(repo: Repo) -> Iterator[Path]:
+    """Yield the files that say what `_stages` and `_parameters` return."""
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
+        yield Path(repo.root_dir, name)
+    for stage in repo.index.stages:
+        yield Path(stage.path)
+        yield Path(stage.path).with_name("dvc.lock")
+        yield from (Path(dependency.fs_path) for dependency in stage.params)
 
 
 def _files(name: str, path: Path) -> Iterator[tuple[str, Path]]:

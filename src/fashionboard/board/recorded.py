@@ -2,12 +2,11 @@
 
 import json
 import posixpath
+import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import yaml
 
 from fashionboard import dvcfiles
 from fashionboard.board import group
@@ -51,7 +50,7 @@ class Recorder:
     def __init__(self, git: Git, cache: Cache) -> None:
         self._git = git
         self._cache = cache
-        self._parsed: dict[str, _Parsed] = {}
+        self._parsed: dict[tuple[str, str], _Parsed] = {}
         self._records: dict[str, Record] = {}
         # outputs whose lists of files, where there is one, name no event file
         self._eventless: set[tuple[str, str]] = set()
@@ -62,9 +61,14 @@ class Recorder:
         commits = list(commits)
         new = [each for each in commits if each not in self._records or self._records[each].missing]
         listed = self._git.files(new, _wanted)
-        blobs = {digest: path for paths in listed.values() for path, digest in paths.items()}
-        for digest, content in self._git.contents(each for each in blobs if each not in self._parsed):
-            self._parsed[digest] = _parse(blobs[digest], content or b"")
+        # one blob may be several kinds of file, if it is empty
+        blobs: dict[str, dict[str, str]] = {}
+        for path, digest in ((path, digest) for paths in listed.values() for path, digest in paths.items()):
+            if (_kind(path), digest) not in self._parsed:
+                blobs.setdefault(digest, {})[_kind(path)] = path
+        for digest, content in self._git.contents(blobs):
+            for kind, path in blobs[digest].items():
+                self._parsed[kind, digest] = _parse(path, content or b"")
         metrics = {each: self._metrics(each, listed[each]) for each in new}
         # a metrics file that is not in the cache may be in git
         absent = [each for several in metrics.values() for each in several if not self._cache.find(each.md5)]
@@ -76,7 +80,7 @@ class Recorder:
     def _stages(self, listed: dict[str, str]) -> Iterator[tuple[str, str, Stage]]:
         """Yield the folder, name and record of each stage and of each .dvc file."""
         for path, digest in sorted(listed.items()):
-            parsed = self._parsed[digest]
+            parsed = self._parsed[_kind(path), digest]
             if isinstance(parsed, dict):
                 for name, stage in parsed.items():
                     own = name or posixpath.basename(path).removesuffix(".dvc")
@@ -87,7 +91,7 @@ class Recorder:
         declared = {
             posixpath.dirname(path): parsed
             for path, digest in listed.items()
-            if isinstance(parsed := self._parsed[digest], Metrics)
+            if isinstance(parsed := self._parsed[_kind(path), digest], Metrics)
         }
         found: dict[str, _Metric] = {}
 
@@ -106,32 +110,49 @@ class Recorder:
                 entries = self._entries(output, md5) if within else {output: md5}
                 for path, digest in (entries or {}).items():
                     if metrics.match(name, path):
-                        add(folder, path, digest)
+                        add(posixpath.join(folder, metrics.folder(name)), path, digest)
         return list(found.values())
 
     def _record(
         self, listed: dict[str, str], metrics: list[_Metric], committed: dict[str, bytes | None]
     ) -> Record:
-        outputs = frozenset(digest for path, digest in listed.items() if not path.endswith("dvc.yaml"))
-        record = Record(unread=tuple(_unread(listed, self._parsed)), outputs=outputs)
+        outputs = frozenset(digest for path, digest in listed.items() if _kind(path) != "dvc.yaml")
+        unread = list(self._unread(listed))
+        record = Record(outputs=outputs)
+        folders = self._folders(listed)
         for folder, name, stage in self._stages(listed):
             arranged = self._arrange(posixpath.join(folder, name), stage)
-            record.files.update(arranged.files)
+            group.merge(record.files, arranged.files)
             record.missing.update(arranged.missing)
-            # a repository with one dvc.yaml has plain names
-            prefix = f"{folder}/" if folder else ""
-            values = {f"{prefix}{key}": value for key, value in stage.parameters.items()}
-            record.parameters.update(group.parameters(values))
+            record.parameters.update(parameters_of(folders.get((folder, name), folder), stage.parameters))
         numbers = {}
         for metric in metrics:
             cached = self._cache.find(metric.md5) if metric.md5 else None
             content = cached.read_bytes() if cached else committed.get(metric.committed)
             if content is not None:
-                numbers[metric.path] = group.metrics(_values(content))
+                try:
+                    numbers[metric.path] = group.metrics(_values(metric.path, content))
+                except DataError:
+                    unread.append(f"{metric.path} cannot be read")
             elif metric.md5:
                 record.missing[metric.path] = frozenset({metric.md5})
         record.metrics.update(_merged(numbers))
-        return record
+        return replace(record, unread=tuple(unread))
+
+    def _folders(self, listed: dict[str, str]) -> dict[tuple[str, str], str]:
+        """Return the working directory of each stage whose dvc.yaml gives it one."""
+        found = {}
+        for path, digest in listed.items():
+            if isinstance(parsed := self._parsed[_kind(path), digest], Metrics):
+                top = posixpath.dirname(path)
+                for name, folder in parsed.folders.items():
+                    found[top, name] = posixpath.normpath(posixpath.join(top, folder))
+        return found
+
+    def _unread(self, listed: dict[str, str]) -> Iterator[str]:
+        for path, digest in listed.items():
+            if isinstance(self._parsed[_kind(path), digest], str):
+                yield f"{path} cannot be read"
 
     def _arrange(self, stage: str, recorded: Stage) -> "_Arranged":
         key = (stage, tuple(recorded.outputs.items()))
@@ -194,10 +215,15 @@ def _parse(path: str, content: bytes) -> _Parsed:
         return str(error)
 
 
-def _unread(listed: dict[str, str], parsed: dict[str, _Parsed]) -> Iterator[str]:
-    for path, digest in listed.items():
-        if isinstance(parsed[digest], str):
-            yield f"{path} cannot be read"
+def _kind(path: str) -> str:
+    name = posixpath.basename(path)
+    return name if name in ("dvc.lock", "dvc.yaml") else ".dvc"
+
+
+def parameters_of(folder: str, values: Mapping[str, object]) -> dict[str, Value]:
+    """Return parameters by name; those of a stage that works in a folder bear it: `deep/train.lr`."""
+    prefix = f"{folder}/" if folder not in ("", ".") else ""
+    return group.parameters({f"{prefix}{name}": value for name, value in values.items()})
 
 
 def _merged(numbers: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -210,13 +236,17 @@ def _merged(numbers: dict[str, dict[str, float]]) -> dict[str, float]:
     }
 
 
-def _values(content: bytes) -> dict[str, object]:
-    """Return the values of a metrics file, JSON or YAML, by joined name, `average_precision/Bag`."""
+def _values(path: str, content: bytes) -> dict[str, object]:
+    """Return the values of a metrics file by joined name, `average_precision/Bag`.
+
+    Raises:
+        DataError: it is not what its name says: TOML, JSON, or else YAML.
+    """
     try:
-        found = json.loads(content)
-    except ValueError:
-        try:
-            found = yaml.safe_load(content)
-        except yaml.YAMLError:
-            return {}
-    return dvcfiles.flat(found, separator="/") if isinstance(found, dict) else {}
+        if path.endswith(".toml"):
+            found: object = tomllib.loads(content.decode())
+        else:
+            found = json.loads(content) if path.endswith(".json") else dvcfiles.load(content)
+        return dvcfiles.flat(found, separator="/") if isinstance(found, dict) else {}
+    except (ValueError, RecursionError, TypeError):
+        raise DataError(f"{path}: expected metrics, found something else") from None

@@ -10,12 +10,11 @@ from typing import Literal
 
 from fashionboard import dvcfiles
 from fashionboard.board.git import Git
+from fashionboard.board.group import clean
 from fashionboard.errors import BoardError
 
 WORKSPACE = "workspace"
 _SHORT = 7
-# what Windows does not allow in a file's name, and what would be a folder of its own
-_UNSAFE = re.compile(r'[/\\<>:"|?*\x00-\x1f]')
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,10 @@ class Request:
         return not self.revisions or WORKSPACE in self.revisions or self.all_commits
 
 
-def select(git: Git, request: Request) -> list[Target]:
+def select(git: Git, request: Request, gone: bool = False) -> list[Target]:
     """Return the commits and experiments that `request` asks for, each once, under their plain names.
+
+    gone: leave out revisions that are unknown: they were known before.
 
     Raises:
         BoardError: a revision is unknown; the message names the nearest ones.
@@ -64,7 +65,11 @@ def select(git: Git, request: Request) -> list[Target]:
     targets: list[Target] = []
     for revision in request.revisions:
         if revision != WORKSPACE:
-            targets += _asked(git, revision, refs, experiments)
+            try:
+                targets += _asked(git, revision, refs, experiments)
+            except BoardError:
+                if not gone:
+                    raise
     if not request.revisions and "HEAD" in refs:
         targets.append(Target(_head(git, refs), refs["HEAD"], "commit"))
     if request.all_commits and "HEAD" in refs:
@@ -89,7 +94,8 @@ def by_key(git: Git, keys: Iterable[tuple[str, str]]) -> list[Target]:
 def distinct(targets: Iterable[Target], others: Iterable[str] = ()) -> dict[tuple[str, str], str]:
     """Return a folder's name for each target by key: safe, and no two alike on any file system.
 
-    Those that would be alike bear the commit they started from, or that they are: `lr-0.01@3f2a91c`.
+    Those that would be alike bear the commit they started from, or, if that does not tell them apart,
+    that they are: `lr-0.01@3f2a91c`.
     others: names that are taken.
     """
     alike = defaultdict(list)
@@ -101,7 +107,10 @@ def distinct(targets: Iterable[Target], others: Iterable[str] = ()) -> dict[tupl
         for target in group:
             name = safe(target.name)
             if len(group) > 1 or folded in taken:
-                name += f"@{(target.baseline or target.commit)[:_SHORT]}"
+                starts = [each.baseline or each.commit for each in group]
+                own = target.baseline or target.commit
+                told = own if starts.count(own) == 1 else target.commit or own
+                name += f"@{told[:_SHORT]}"
             while _folded(name) in taken:  # the same letters in other cases from one baseline
                 name += "'"
             taken.add(_folded(name))
@@ -111,7 +120,8 @@ def distinct(targets: Iterable[Target], others: Iterable[str] = ()) -> dict[tupl
 
 def safe(name: str) -> str:
     """Return `name` as one that a folder can have anywhere."""
-    return _UNSAFE.sub("-", unicodedata.normalize("NFC", name)).strip(" .") or "-"
+    plain = unicodedata.normalize("NFC", name).replace("/", "-").strip(" .")
+    return clean(plain) or "-"
 
 
 def _folded(name: str) -> str:

@@ -35,6 +35,8 @@ def free_port(host: str, port: int) -> int:
             raise BoardError(
                 f"expected a port that may be used, found {each}; name one from 1024 on"
             ) from None
+        except UnicodeError:
+            break
         except OSError:
             continue
     raise BoardError(
@@ -50,14 +52,18 @@ def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
     Raises:
         BoardError: TensorBoard does not take the arguments.
     """
-    if any(each.startswith("--logdir") for each in arguments):
-        raise BoardError("expected no --logdir after --, found one: the board shows its own; leave it out")
+    for each in arguments:
+        if each.startswith(("--logdir", "--port")):
+            raise BoardError(
+                f"expected no {each.partition('=')[0]} after --: it is the board's own; leave it out"
+            )
     # seconds to import: not for a board that is not served
     from tensorboard import default, program
 
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     own = [
-        *("--logdir", str(logdir), "--host", host, "--port", str(port)),
+        *("--logdir", str(logdir), "--port", str(port)),
+        *(() if "--bind_all" in arguments else ("--host", host)),
         *("--reload_interval", str(RELOAD), "--samples_per_plugin", "images=1000,scalars=1000000"),
     ]
     said = io.StringIO()

@@ -3,13 +3,15 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fashionboard.board import board, fetch, server, view
 from fashionboard.board.board import Board
-from fashionboard.board.selection import Request
+from fashionboard.board.git import Git
+from fashionboard.board.selection import Request, select
 from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.dvcfiles import Cache
@@ -44,7 +46,11 @@ def run(options: Options) -> None:
     """
     with contextlib.ExitStack() as stack:
         repo = stack.enter_context(fetch.opened(options.repo))
+        git = Git(Path(repo.root_dir))
+        # before anything is written: the last view is better than none
+        select(git, options.request)
         folder = _folder(options, Path(repo.tmp_dir))
+        _allow(folder, [git.folder, Path(repo.cache.local_cache_dir)])
         shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
         tmp = Path(repo.tmp_dir)
         cache = Cache(Path(repo.cache.local_cache_dir), tmp / "fashionboard" / "lists")
@@ -52,8 +58,9 @@ def run(options: Options) -> None:
         one.update(fetch.Remote(repo) if options.fetch else None)
         _check(one)
         print(table(one.groups.values()), file=sys.stderr if options.export == _STDOUT else sys.stdout)
-        for line in _notes(one, shown, _advice(options, has_remote=fetch.is_configured(repo))):
-            print(line, file=sys.stderr)
+        advice = _advice(options, has_remote=fetch.is_configured(repo))
+        notes = list(_notes(one, shown, advice))
+        print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
         if options.export:
             # TensorBoard's reader takes a while to import
             from fashionboard.board import export
@@ -66,7 +73,7 @@ def run(options: Options) -> None:
         elif not options.serve:
             print(folder)
         else:
-            _serve(one, shown, options)
+            _serve(one, shown, options, partial(_notes, one, shown, advice))
 
 
 def _folder(options: Options, tmp: Path) -> Path:
@@ -78,12 +85,18 @@ def _folder(options: Options, tmp: Path) -> Path:
     return own if options.serve or options.export else parent / "view"
 
 
+def _allow(folder: Path, others: list[Path]) -> None:
+    for each in others:
+        if folder.resolve().is_relative_to(each.resolve()):
+            raise BoardError(f"{folder}: expected a folder of your own for the view, found one in {each}")
+
+
 def _check(one: Board) -> None:
     if not one.running and not any(group.files or group.missing for group in one.groups.values()):
-        raise BoardError(
-            "expected an output of DVC's with event files (tfevents in their names), found none in "
-            f"{', '.join(one.groups) or 'this repository'}; run the pipeline, or name another revision"
-        )
+        reason = "; ".join(one.unread) or "run the pipeline, or name another revision"
+        names = ", ".join(one.groups) or "this repository"
+        what = "an output of DVC's with event files (tfevents in their names)"
+        raise BoardError(f"expected {what}, found none in {names}; {reason}")
 
 
 def _advice(options: Options, has_remote: bool) -> str:
@@ -106,12 +119,13 @@ def _notes(one: Board, shown: View, advice: str) -> Iterator[str]:
         yield f"{shown.copied} files were copied: this system allows no links there"
 
 
-def _serve(one: Board, shown: View, options: Options) -> None:
+def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterable[str]]) -> None:
     port = server.free_port(options.host, options.port)
     if options.port not in (0, port):
         print(f"port {options.port} is in use, so this is on {port}", file=sys.stderr)
     address = server.serve(shown.folder, options.host, port, options.tensorboard)
     print(f"TensorBoard is at {address} until Ctrl-C", flush=True)
+    told = set(notes())
     try:
         while True:
             time.sleep(_POLL)
@@ -119,6 +133,9 @@ def _serve(one: Board, shown: View, options: Options) -> None:
             one.update()
             for line in board.changes(before, one.groups):
                 print(line, flush=True)
+            for line in [line for line in notes() if line not in told]:
+                told.add(line)
+                print(line, file=sys.stderr, flush=True)
     except SystemExit:
         # Ctrl-C and SIGTERM are how a server is meant to end
         print("closed")

@@ -28,33 +28,42 @@ class View:
         """Make `folder` anew.
 
         Raises:
-            BoardError: it holds something else than an earlier view.
+            BoardError: it holds something else than an earlier view, one that is in use, or cannot be made.
         """
         self.folder = folder
         self.copied = 0
         self._keep = keep
+        try:
+            _check(folder)
+            _remove(folder)
+            self._begin()
+        except OSError as error:
+            raise BoardError(f"{folder}: expected to make a folder there, found: {error.strerror}") from None
+
+    def _begin(self) -> None:
         self._shown: dict[str, dict[str, Path]] = {}
         self._last: dict[str, Mapping[str, Path]] = {}
         self._gone: dict[str, set[str]] = {}
         self._linked: dict[tuple[str, str], tuple[int, int]] = {}
-        if (
-            folder.exists()
-            and not (folder / _MARK).exists()
-            and (not folder.is_dir() or any(folder.iterdir()))
-        ):
-            raise BoardError(
-                f"{folder}: expected a new or empty folder for the view, found other files in it"
-            )
-        _remove(folder)
-        folder.mkdir(parents=True)
-        (folder / _MARK).touch()
-        self._folders = {folder}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / _MARK).write_text(_owner(), encoding="utf-8")
+        self._folders = {self.folder}
+
+    def renew(self) -> bool:
+        """Make the view again if somebody has removed it; tell whether that was so."""
+        if (self.folder / _MARK).exists():
+            return False
+        self._begin()
+        return True
 
     def __enter__(self) -> "View":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._keep:
+        if self._keep:
+            with contextlib.suppress(OSError):
+                (self.folder / _MARK).write_text("", encoding="utf-8")
+        else:
             _remove(self.folder)
 
     def show(self, name: str, files: Mapping[str, Path], growing: bool = False) -> None:
@@ -109,7 +118,7 @@ class View:
         link = self.folder / name / path
         if path in self._shown[name]:
             # never absent: TensorBoard would drop the run
-            partial = link.with_name(f".{link.name}.new")
+            partial = link.with_name(".new")
             self._make(partial, target, ways)
             partial.replace(link)
             # renaming one hard link onto another of the same file does nothing
@@ -134,8 +143,11 @@ class View:
             self._folders.add(folder)
 
     def _make(self, link: Path, target: Path, ways: Sequence[_Way]) -> None:
+        # whatever lies there is not ours to follow or to write to
+        link.unlink(missing_ok=True)
         if not any(_can(way, target, link) for way in ways):
-            shutil.copyfile(target, link)
+            with target.open("rb") as source, link.open("xb") as copy:
+                shutil.copyfileobj(source, copy)
             self.copied += 1
 
     def _replaced(self, name: str, path: str, target: Path) -> bool:
@@ -153,7 +165,7 @@ class View:
         del self._shown[name][path]
         self._linked.pop((name, path), None)
         folder = link.parent
-        while folder != self.folder:
+        while self.folder in folder.parents:
             try:
                 folder.rmdir()
             except OSError:
@@ -165,10 +177,10 @@ class View:
 def _can(way: _Way, target: Path, link: Path) -> bool:
     try:
         way(target, link)
-    except FileNotFoundError:
+    except (FileNotFoundError, FileExistsError):
         raise
     except (OSError, NotImplementedError) as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG):
             raise
         return False
     return True
@@ -191,17 +203,32 @@ def own(parent: Path) -> Path:
     """Return a folder in `parent` for the view of this process, and remove those of processes that ended."""
     if parent.is_dir():
         for folder in parent.iterdir():
-            if not _is_owned(folder.name):
+            if folder.name[:1].isdigit() and not _is_alive(folder.name):
                 _remove(folder)
+    return parent / _owner()
+
+
+def _check(folder: Path) -> None:
+    mark = folder / _MARK
+    if mark.is_file():
+        owner = mark.read_text(encoding="utf-8")
+        if owner and owner != _owner() and _is_alive(owner):
+            pid = owner.partition("-")[0]
+            raise BoardError(f"{folder} is the view of another board, process {pid}; name another --view")
+    elif folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise BoardError(f"{folder}: expected a new or empty folder for the view, found something else there")
+
+
+def _owner() -> str:
     process = psutil.Process()
-    return parent / f"{process.pid}-{_started(process)}"
+    return f"{process.pid}-{_started(process)}"
 
 
-def _is_owned(name: str) -> bool:
-    pid, _, started = name.partition("-")
+def _is_alive(owner: str) -> bool:
+    pid, _, started = owner.partition("-")
     try:
-        return not pid.isdigit() or str(_started(psutil.Process(int(pid)))) == started
-    except psutil.Error:
+        return str(_started(psutil.Process(int(pid)))) == started
+    except (psutil.Error, ValueError):
         return False
 
 

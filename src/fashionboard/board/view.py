@@ -143,12 +143,15 @@ class View:
             self._folders.add(folder)
 
     def _make(self, link: Path, target: Path, ways: Sequence[_Way]) -> None:
-        # whatever lies there is not ours to follow or to write to
-        link.unlink(missing_ok=True)
-        if not any(_can(way, target, link) for way in ways):
-            with target.open("rb") as source, link.open("xb") as copy:
-                shutil.copyfileobj(source, copy)
-            self.copied += 1
+        try:
+            if not any(_can(way, target, link) for way in ways):
+                with target.open("rb") as source, link.open("xb") as copy:
+                    shutil.copyfileobj(source, copy)
+                self.copied += 1
+        except FileExistsError:
+            # whatever lies there is not ours to follow or to write to
+            link.unlink()
+            self._make(link, target, ways)
 
     def _replaced(self, name: str, path: str, target: Path) -> bool:
         """Tell whether what a hard link or a copy was made of is now another file."""

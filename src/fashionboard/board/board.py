@@ -29,14 +29,16 @@ _SHORT = 7
 class _Watched:
     """An experiment that is, or was, running while the board was open.
 
-    before: the commit of that name when it began, if there was one. name: of its group. looks: how
-    often no process was found in its copy; worked: whether one ever was.
+    before: the commit of that name when it began, if there was one. name: of its group; ended: the one
+    that says how it ended. looks: how often no process was found in its copy; worked: whether one
+    ever was.
     """
 
     run: Run
     live: Live
     before: str
     name: str = ""
+    ended: str = ""
     state: State = "running"
     looks: int = 0
     worked: bool = False
@@ -94,15 +96,12 @@ class Board:
         """What could not be read, a line each."""
         workspace = [f"workspace: {self._workspace.problem}; skipped"] if self._workspace.problem else []
         broken = [f"{ref}: expected a commit, found none; skipped" for ref in self._git.broken]
-        return (
-            workspace
-            + broken
-            + [
-                f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
-                for target in self._targets
-                for problem in self._records[target.commit].unread
-            ]
-        )
+        recorded = [
+            f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
+            for target in self._targets
+            for problem in self._records[target.commit].unread
+        ]
+        return [*workspace, *broken, *recorded]
 
     def _read(self, remote: Remote | None) -> None:
         refs = self._git.refs()
@@ -239,12 +238,16 @@ class Board:
 
     def _ended(self, watched: _Watched) -> Group:
         """Keep what was seen of an experiment that came to no result, under a name that says so."""
-        name = f"{watched.run.name} ({watched.state})"
-        if watched.name != name:
-            if watched.name:
-                self._view.rename(watched.name, name)
-                self._rows.rename(watched.name, name)
-            watched.name = name
+        if not watched.ended:
+            before = watched.name or selection.safe(watched.run.name)
+            others = {each.ended for each in self._watched.values()}
+            watched.ended = f"{before} ({watched.state})"
+            if watched.ended in others:
+                watched.ended = f"{before}@{watched.run.baseline[:_SHORT]} ({watched.state})"
+            self._view.rename(watched.name, watched.ended)
+            self._rows.rename(watched.name, watched.ended)
+            watched.name = watched.ended
+        name = watched.ended
         files = self._files(watched)
         return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
 

@@ -46,13 +46,13 @@ def run(options: Options) -> None:
     """
     with contextlib.ExitStack() as stack:
         repo = stack.enter_context(fetch.opened(options.repo))
+        tmp = Path(repo.tmp_dir)
         git = Git(Path(repo.root_dir))
         # before anything is written: the last view is better than none
         select(git, options.request)
-        folder = _folder(options, Path(repo.tmp_dir))
+        folder = _folder(options, tmp)
         _allow(folder, [git.folder, Path(repo.cache.local_cache_dir)])
         shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
-        tmp = Path(repo.tmp_dir)
         cache = Cache(Path(repo.cache.local_cache_dir), tmp / "fashionboard" / "lists")
         one = Board(Path(repo.root_dir), cache, tmp, options.request, shown)
         one.update(fetch.Remote(repo) if options.fetch else None)

@@ -74,5 +74,8 @@ def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
             board.configure(["tensorboard", *own, *arguments])
             return str(board.launch())
         except (SystemExit, Exception) as error:
-            reason = said.getvalue().strip().splitlines()[-1:] or [str(error)]
+            if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
+                raise  # a signal
+            lines = said.getvalue().strip().splitlines()
+            reason = [line for line in lines if "error:" in line][-1:] or [str(error)]
             raise BoardError(f"expected arguments for TensorBoard after --, found: {reason[0]}") from None

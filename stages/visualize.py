@@ -13,12 +13,13 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).visualize
     about = dataset.describe(RAW)
     train, test = dataset.load(RAW, "train"), dataset.load(RAW, "test")
-    shuffled = dataset.choose(train, len(train), settings.seed)
+    four = dataset.choose(train, 4, settings.seed)
+    of_each = dataset.choose_by_class(train, settings.images_per_class, settings.seed)
     with EventWriter(OUT, inputs.key("visualize", settings)) as events:
-        events.image("four_fashion_mnist_images", images.grid(shuffled.pixels[:4], columns=4))
+        events.image("four_fashion_mnist_images", images.grid(four.pixels, columns=4))
         events.image(
             "class_grid",
-            figures.class_grid(shuffled.pixels, shuffled.labels, about.classes, settings.images_per_class),
+            figures.class_grid(of_each.pixels, of_each.labels, about.classes, settings.images_per_class),
         )
         events.image("class_balance", figures.class_balance(train.labels, test.labels, about.classes))
         events.text("data_set", card.markdown(about, train, test))

@@ -78,3 +78,12 @@ def test_choosing_is_random_without_repeats_and_repeatable(noise: Images) -> Non
 def test_more_than_there_are_cannot_be_chosen(noise: Images) -> None:
     with pytest.raises(DataError, match="12 images are asked for, the data set has 11"):
         dataset.choose(noise, 12, seed=0)
+
+
+def test_choosing_by_class_takes_the_first_of_each_in_a_random_order(noise: Images) -> None:
+    chosen = dataset.choose_by_class(noise, 2, seed=3)
+    mixed = dataset.choose(noise, len(noise), seed=3)
+    for label in range(10):
+        ours, theirs = chosen.pixels[chosen.labels == label], mixed.pixels[mixed.labels == label]
+        assert np.array_equal(ours, theirs[:2])
+    assert sorted(chosen.labels) == chosen.labels.tolist()

@@ -1,4 +1,10 @@
+from pathlib import Path
+
+import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from torch.utils.tensorboard import SummaryWriter
 
 from fashionboard import graph, network
 
@@ -21,3 +27,18 @@ def test_the_graph_holds_the_layers_by_name_with_shapes() -> None:
         for shape in node.attr["_output_shapes"].list.shape
     }
     assert {(4, 1, 28, 28), (4, 6, 24, 24), (4, 16, 8, 8), (4, 120), (4, 84), (4, 10)} <= shapes
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*")
+def test_the_graph_is_the_one_that_torch_writes(tmp_path: Path) -> None:
+    net, batch = network.initial(0), torch.zeros(4, 1, 28, 28)
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_graph(net, batch)
+    theirs: GraphDef = EventAccumulator(str(tmp_path)).Reload().Graph()
+    assert graph.trace(net, batch) == theirs
+
+
+def test_tracing_leaves_the_net_in_training() -> None:
+    net = network.initial(0).train()
+    graph.trace(net, torch.zeros(4, 1, 28, 28))
+    assert net.training and all(module.training for module in net.modules())

@@ -8,11 +8,12 @@ from fashionboard.errors import DataError
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (0, 28, 28)])
-def test_what_is_encoded_is_decoded(shape: tuple[int, ...]) -> None:
+def test_what_is_encoded_is_read(tmp_path: Path, shape: tuple[int, ...]) -> None:
     array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-    decoded = idx.decode(idx.encode(array), "x")
-    assert decoded.shape == shape
-    assert np.array_equal(decoded, array)
+    (tmp_path / "file").write_bytes(idx.encode(array))
+    read = idx.read(tmp_path / "file")
+    assert read.shape == shape and read.dtype == np.uint8
+    assert np.array_equal(read, array)
 
 
 def test_the_bytes_are_those_of_the_format() -> None:

@@ -6,6 +6,7 @@ from torch import nn
 
 from fashionboard import compute, network, resume, training
 from fashionboard.dataset import Images
+from fashionboard.optimizer import SGD
 from fashionboard.params import Train
 
 SETTINGS = Train(
@@ -19,9 +20,9 @@ def main_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compute.configure("cpu", 1)
 
 
-def start() -> tuple[nn.Module, torch.optim.Optimizer]:
+def start() -> tuple[nn.Module, SGD]:
     net = network.initial(0)
-    return net, training.sgd(net, SETTINGS)
+    return net, SGD(net, SETTINGS.lr, SETTINGS.momentum)
 
 
 def train_until(images: Images, stop: int) -> None:
@@ -50,10 +51,26 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(images: Images, stop: 
         assert torch.equal(one, other)
 
 
+def test_without_momentum_weights_are_all_there_is(images: Images) -> None:
+    plain = SETTINGS.model_copy(update={"momentum": 0.0})
+    nets = []
+    for after in (39, -1):
+        net = network.initial(0)
+        optimizer = SGD(net, plain.lr, plain.momentum)
+        if after == -1:
+            after = resume.load("key", net, optimizer)[-1].step
+        for report in training.train(net, optimizer, images, plain, after if nets else -1):
+            if not nets and report.step == 39:
+                resume.save("key", net, optimizer, [report])
+        nets.append(net)
+    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_nothing_is_taken_up_that_was_not_there(images: Images) -> None:
     net, optimizer = start()
     assert resume.load("key", net, optimizer) == []
-    assert not optimizer.state
+    assert not any(momentum.any() for momentum in optimizer.momenta)
 
 
 def test_another_runs_training_is_not_taken_up(images: Images) -> None:

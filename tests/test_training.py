@@ -10,6 +10,7 @@ from torchvision import transforms
 from fashionboard import compute, network, training
 from fashionboard.dataset import Images
 from fashionboard.errors import TrainingError
+from fashionboard.optimizer import SGD
 from fashionboard.params import Train
 
 
@@ -33,14 +34,14 @@ def one_thread() -> None:
 
 
 def run(net: nn.Module, images: Images, wanted: Train) -> Iterator[training.Report]:
-    return training.train(net, training.sgd(net, wanted), images, wanted)
+    return training.train(net, SGD(net, wanted.lr, wanted.momentum), images, wanted)
 
 
-def plain_loop(net: nn.Module, images: Images, wanted: Train) -> list[float]:
+def plain_loop(net: nn.Module, images: Images, wanted: Train, fused: bool | None = None) -> list[float]:
     """The tutorial's loop as it stands there, over the same order; returns the loss of each step."""
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
     criterion = nn.CrossEntropyLoss()
-    optimizer = optim.SGD(net.parameters(), lr=wanted.lr, momentum=wanted.momentum)
+    optimizer = optim.SGD(net.parameters(), lr=wanted.lr, momentum=wanted.momentum, fused=fused)
     losses = []
     for epoch in range(wanted.epochs):
         order = training.order(len(images), wanted.seed, epoch)
@@ -58,13 +59,40 @@ def plain_loop(net: nn.Module, images: Images, wanted: Train) -> list[float]:
 
 @pytest.mark.parametrize(("epochs", "batch_size"), [(10, 4), (3, 7), (2, 64)])
 def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int) -> None:
+    """500 steps at batches of 4; torch's own settings, but for the threads, which are those of the run."""
     wanted = settings(epochs=epochs, batch_size=batch_size, log_every=1)
     ours, theirs = network.initial(0), network.initial(0)
     losses = [report.loss for report in run(ours, images, wanted)]
+    torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
+    torch.set_deterministic_debug_mode("default")
     assert losses == pytest.approx(plain_loop(theirs, images, wanted), abs=1e-5)
-    # the fused optimizer rounds the last bits of float32 differently, a few hundred times
+    # oneDNN sums in another order, and so does the optimizer that is not fused
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.allclose(one, other, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0])
+def test_with_a_fused_optimizer_and_no_onednn_the_tutorials_loop_gives_the_same_bits(
+    images: Images, momentum: float
+) -> None:
+    wanted = settings(epochs=10, log_every=1, momentum=momentum)
+    ours, theirs = network.initial(0), network.initial(0)
+    losses = [report.loss for report in run(ours, images, wanted)]
+    assert losses == plain_loop(theirs, images, wanted, fused=True)
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(10, 4), (9000, 7), (10, 4096), (10, 65_536), (1, 1)])
+def test_batches_are_the_images_in_order(images: Images, count: int, batch_size: int) -> None:
+    pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)
+    positions = torch.from_numpy(np.random.default_rng(0).integers(0, len(images), count))
+    found = list(training.batches(pixels, labels, positions, batch_size))
+    assert [len(at) for _, _, at in found] == [len(at) for at in positions.split(batch_size)]
+    for (inputs, targets, at), expected in zip(found, positions.split(batch_size), strict=True):
+        assert torch.equal(at, expected)
+        assert torch.equal(inputs, network.normalise(pixels[expected]))
+        assert torch.equal(targets, labels[expected])
 
 
 def test_reports_come_at_the_tutorials_steps_with_the_means(images: Images) -> None:

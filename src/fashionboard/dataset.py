@@ -138,3 +138,14 @@ def choose(images: Images, count: int, seed: int) -> Images:
         raise DataError(f"{count:,} images are asked for, the data set has {len(images):,}; ask for fewer")
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     return Images(images.pixels[chosen], images.labels[chosen])
+
+
+def choose_by_class(images: Images, count: int, seed: int) -> Images:
+    """Return `count` images of each class, or as many as there are, ordered by class.
+
+    They are drawn at random from a generator of their own; those of a class are in random order.
+    """
+    order = np.random.default_rng(seed).permutation(len(images))
+    labels = images.labels[order]
+    chosen = np.concatenate([order[labels == label][:count] for label in np.unique(labels)])
+    return Images(images.pixels[chosen], images.labels[chosen])

@@ -20,6 +20,6 @@ def log_probabilities(
     """
     net.eval()
     with torch.no_grad():
-        logits = [net(normalise(batch)) for batch in torch.tensor(pixels).split(batch_size)]
+        logits = [net(normalise(batch)) for batch in torch.from_numpy(pixels).split(batch_size)]
         # in float64, where no probability of a finite logit falls to zero
         return functional.log_softmax(torch.cat(logits).double(), dim=1).numpy()

@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor, nn, optim
+from torch import nn
 
 from fashionboard import outputs
+from fashionboard.optimizer import SGD
 from fashionboard.training import Report
 
 
-def save(key: str, net: nn.Module, optimizer: optim.Optimizer, reports: Sequence[Report]) -> None:
+def save(key: str, net: nn.Module, optimizer: SGD, reports: Sequence[Report]) -> None:
     """Write weights, momentum and all reports so far, whole or not at all."""
     tensors = {f"weight {name}": tensor for name, tensor in net.state_dict().items()}
-    for name, parameter in net.named_parameters():
-        tensors[f"momentum {name}"] = optimizer.state[parameter]["momentum_buffer"]
+    tensors |= {f"momentum {index}": tensor for index, tensor in enumerate(optimizer.momenta)}
     about = json.dumps({"platform": _platform(), "reports": [_encode(report) for report in reports]})
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = about.encode() + b"\n" + safetensors.torch.save(on_cpu)
@@ -35,7 +35,7 @@ def save(key: str, net: nn.Module, optimizer: optim.Optimizer, reports: Sequence
     outputs.write_bytes(_path(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
-def load(key: str, net: nn.Module, optimizer: optim.Optimizer) -> list[Report]:
+def load(key: str, net: nn.Module, optimizer: SGD) -> list[Report]:
     """Bring `net` and `optimizer` to where the training was, say so, and return its reports.
 
     Returns an empty list, and changes nothing, if there is none, if it is damaged, or if it was
@@ -51,7 +51,10 @@ def load(key: str, net: nn.Module, optimizer: optim.Optimizer) -> list[Report]:
     about = json.loads(header)
     if about["platform"] != _platform():
         return []
-    _restore(net, optimizer, safetensors.torch.load(tensors))
+    restored = safetensors.torch.load(tensors)
+    net.load_state_dict({name: restored[f"weight {name}"] for name in net.state_dict()})
+    for index, momentum in enumerate(optimizer.momenta):
+        momentum.copy_(restored[f"momentum {index}"])
     reports = [_decode(report) for report in about["reports"]]
     print(f"train: an earlier run was stopped; going on after step {reports[-1].step}", file=sys.stderr)
     return reports
@@ -67,13 +70,6 @@ def discard(key: str) -> None:
 
 def _path(key: str) -> Path:
     return Path(os.environ.get("DVC_ROOT", "")) / ".dvc" / "tmp" / "fashionboard" / f"train-{key}.safetensors"
-
-
-def _restore(net: nn.Module, optimizer: optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    net.load_state_dict({name: tensors[f"weight {name}"] for name in net.state_dict()})
-    for name, parameter in net.named_parameters():
-        momentum = tensors[f"momentum {name}"].to(parameter.device, copy=True)
-        optimizer.state[parameter]["momentum_buffer"] = momentum
 
 
 def _platform() -> str:

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
 from fashionboard.dataset import Images
 from fashionboard.errors import TrainingError
 from fashionboard.network import normalise
+from fashionboard.optimizer import SGD
 from fashionboard.params import Train
 
 # the tutorial's batches of four, all of which it shows
 _SHOWN = 4
+# images normalised at a time: many small operations cost more than one large, and this is 13 MB
+_CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,23 @@ def first_batch(images: Images, settings: Train) -> Tensor:
     return normalise(torch.tensor(images.pixels[positions]))
 
 
-def sgd(net: nn.Module, settings: Train) -> optim.SGD:
-    """Return the tutorial's optimizer for `net`, which must be on its device already."""
-    return optim.SGD(net.parameters(), lr=settings.lr, momentum=settings.momentum, fused=True)
+def batches(
+    pixels: Tensor, labels: Tensor, positions: Tensor, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield the images at `positions` as the net takes them, `batch_size` at a time; the last may be fewer.
+
+    pixels: uint8 (images, 28, 28). labels: int64 (images,). positions: int64 (n,).
+
+    Yields float32 (batch, 1, 28, 28), normalised; int64 (batch,), their labels; int64 (batch,),
+    their positions; all on the device of `pixels`.
+    """
+    for chunk in positions.split(batch_size * max(1, _CHUNK // batch_size)):
+        together = normalise(pixels[chunk]), labels[chunk], chunk
+        yield from zip(*(tensor.split(batch_size) for tensor in together), strict=True)
 
 
 def train(
-    net: nn.Module, optimizer: optim.Optimizer, images: Images, settings: Train, after: int = -1
+    net: nn.Module, optimizer: SGD, images: Images, settings: Train, after: int = -1
 ) -> Iterator[Report]:
     """Train `net` in place, on its device, and yield a report every `log_every` batches.
 
@@ -68,30 +81,29 @@ def train(
     """
     net.train()
     device = next(net.parameters()).device
-    pixels = torch.tensor(images.pixels, device=device)
-    labels = torch.tensor(images.labels, device=device, dtype=torch.int64)
-    batches = math.ceil(len(images) / settings.batch_size)
+    pixels = torch.from_numpy(images.pixels).to(device)
+    labels = torch.from_numpy(images.labels).to(device, torch.int64)
+    steps = math.ceil(len(images) / settings.batch_size)
     # disable=None: no bar where nobody watches
     with tqdm(
-        total=settings.epochs * batches, initial=after + 1, desc="train", unit="batch", disable=None
+        total=settings.epochs * steps, initial=after + 1, desc="train", unit="batch", disable=None
     ) as bar:
-        for epoch in range((after + 1) // batches, settings.epochs):
+        for epoch in range((after + 1) // steps, settings.epochs):
+            first = max(0, after + 1 - epoch * steps)
             permutation = torch.from_numpy(order(len(images), settings.seed, epoch)).to(device)
+            rest = batches(pixels, labels, permutation[first * settings.batch_size :], settings.batch_size)
             running_loss, since = 0.0, 0
-            for i, positions in enumerate(permutation.split(settings.batch_size)):
-                step = epoch * batches + i
-                if step <= after:
-                    continue
+            for i, (inputs, targets, positions) in enumerate(rest, first):
                 optimizer.zero_grad()
-                loss = functional.cross_entropy(net(normalise(pixels[positions])), labels[positions])
+                loss = functional.cross_entropy(net(inputs), targets)
                 loss.backward()
                 optimizer.step()
 
-                running_loss += _finite(loss.item(), step, settings.lr)
+                running_loss += _finite(loss.item(), epoch * steps + i, settings.lr)
                 since += 1
-                if since == settings.log_every or i == batches - 1:
+                if since == settings.log_every or i == steps - 1:
                     bar.set_postfix(loss=f"{running_loss / since:.3f}", refresh=False)
-                    yield _report(net, step, running_loss / since, positions[:_SHOWN], pixels)
+                    yield _report(net, epoch * steps + i, running_loss / since, inputs, positions)
                     running_loss, since = 0.0, 0
                 bar.update()
 
@@ -105,10 +117,10 @@ def _finite(loss: float, step: int, lr: float) -> float:
     return loss
 
 
-def _report(net: nn.Module, step: int, loss: float, positions: Tensor, pixels: Tensor) -> Report:
+def _report(net: nn.Module, step: int, loss: float, inputs: Tensor, positions: Tensor) -> Report:
     with torch.no_grad():
-        probabilities = functional.softmax(net(normalise(pixels[positions])), dim=1)
-    confidence, predicted = probabilities.max(dim=1)
-    if not confidence.isfinite().all():
+        probabilities = functional.softmax(net(inputs[:_SHOWN]), dim=1)
+    confidence, predicted = (tensor.cpu().numpy() for tensor in probabilities.max(dim=1))
+    if not np.isfinite(confidence).all():
         raise TrainingError(f"the weights are not finite after step {step}; try a smaller train.lr")
-    return Report(step, loss, positions.cpu().numpy(), predicted.cpu().numpy(), confidence.cpu().numpy())
+    return Report(step, loss, positions[:_SHOWN].cpu().numpy(), predicted, confidence)

@@ -7,7 +7,7 @@ READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo verify board bench-board torture test lint tensorboard
+.PHONY: help setup repro demo verify board bench bench-board torture test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,9 @@ verify: $(READY) ## run all stages again in a clone and compare every byte with 
 
 board: $(READY) ## serve the workspace, HEAD, its experiments and what is running, side by side, until Ctrl-C
 	@fashionboard board
+
+bench: $(READY) ## measure everything against the tutorial's script and against DVC itself
+	@python benchmarks/bench.py
 
 bench-board: $(READY) ## measure the board with 100 and 1,000 generated experiments
 	@python benchmarks/board.py

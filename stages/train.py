@@ -28,14 +28,13 @@ def main() -> None:
         training,
     )
     from fashionboard.events import EventWriter
-    from fashionboard.optimizer import SGD
 
     device = compute.configure(settings.device, settings.threads)
     about, images = dataset.describe(RAW), dataset.load(RAW, "train")
     key, classes = inputs.key("train", settings), about.classes
     net = network.initial(settings.seed, len(classes))
     traced = graph.trace(net, training.first_batch(images, settings))
-    optimizer = SGD(net.to(device), settings.lr, settings.momentum)
+    optimizer = training.sgd(net.to(device), settings)
     reports = resume.load(key, net, optimizer)
     after = reports[-1].step if reports else -1
     with EventWriter(RUN, key) as events:

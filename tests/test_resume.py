@@ -22,7 +22,7 @@ def main_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start() -> tuple[nn.Module, SGD]:
     net = network.initial(0)
-    return net, SGD(net, SETTINGS.lr, SETTINGS.momentum)
+    return net, training.sgd(net, SETTINGS)
 
 
 def train_until(images: Images, stop: int) -> None:
@@ -51,19 +51,17 @@ def test_a_training_that_was_killed_ends_in_the_same_bits(images: Images, stop: 
         assert torch.equal(one, other)
 
 
-def test_without_momentum_weights_are_all_there_is(images: Images) -> None:
+def test_without_momentum_a_training_goes_on_too(images: Images) -> None:
     plain = SETTINGS.model_copy(update={"momentum": 0.0})
-    nets = []
-    for after in (39, -1):
-        net = network.initial(0)
-        optimizer = SGD(net, plain.lr, plain.momentum)
-        if after == -1:
-            after = resume.load("key", net, optimizer)[-1].step
-        for report in training.train(net, optimizer, images, plain, after if nets else -1):
-            if not nets and report.step == 39:
-                resume.save("key", net, optimizer, [report])
-        nets.append(net)
-    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+    whole, net = network.initial(0), network.initial(0)
+    optimizer = training.sgd(whole, plain)
+    for report in training.train(whole, optimizer, images, plain):
+        if report.step == 39:
+            resume.save("key", whole, optimizer, [report])
+    again = training.sgd(net, plain)
+    (saved,) = resume.load("key", net, again)
+    list(training.train(net, again, images, plain, after=saved.step))
+    for one, other in zip(net.parameters(), whole.parameters(), strict=True):
         assert torch.equal(one, other)
 
 

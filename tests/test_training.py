@@ -10,7 +10,6 @@ from torchvision import transforms
 from fashionboard import compute, network, training
 from fashionboard.dataset import Images
 from fashionboard.errors import TrainingError
-from fashionboard.optimizer import SGD
 from fashionboard.params import Train
 
 
@@ -34,7 +33,7 @@ def one_thread() -> None:
 
 
 def run(net: nn.Module, images: Images, wanted: Train) -> Iterator[training.Report]:
-    return training.train(net, SGD(net, wanted.lr, wanted.momentum), images, wanted)
+    return training.train(net, training.sgd(net, wanted), images, wanted)
 
 
 def plain_loop(net: nn.Module, images: Images, wanted: Train, fused: bool | None = None) -> list[float]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from fashionboard import capture
 from fashionboard.dataset import Images
 from fashionboard.errors import TrainingError
 from fashionboard.network import normalise
@@ -51,6 +52,11 @@ def first_batch(images: Images, settings: Train) -> Tensor:
     return normalise(torch.tensor(images.pixels[positions]))
 
 
+def sgd(net: nn.Module, settings: Train) -> SGD:
+    """Return the tutorial's optimizer for `net`, which must be on its device already."""
+    return SGD(net, settings.lr, settings.momentum)
+
+
 def batches(
     pixels: Tensor, labels: Tensor, positions: Tensor, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -64,6 +70,19 @@ def batches(
     for chunk in positions.split(batch_size * max(1, _CHUNK // batch_size)):
         together = normalise(pixels[chunk]), labels[chunk], chunk
         yield from zip(*(tensor.split(batch_size) for tensor in together), strict=True)
+
+
+def training_step(net: nn.Module, optimizer: SGD) -> capture.Step:
+    """Return a function that trains `net` on a batch and its labels, and returns the loss."""
+
+    def step(inputs: Tensor, targets: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(net(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
 
 
 def train(
@@ -84,6 +103,10 @@ def train(
     pixels = torch.from_numpy(images.pixels).to(device)
     labels = torch.from_numpy(images.labels).to(device, torch.int64)
     steps = math.ceil(len(images) / settings.batch_size)
+    step = training_step(net, optimizer)
+    if device.type == "cuda":
+        first_images, first_labels = normalise(pixels[: settings.batch_size]), labels[: settings.batch_size]
+        step = capture.record(step, first_images, first_labels, [*optimizer.weights, *optimizer.momenta])
     # disable=None: no bar where nobody watches
     with tqdm(
         total=settings.epochs * steps, initial=after + 1, desc="train", unit="batch", disable=None
@@ -94,12 +117,7 @@ def train(
             rest = batches(pixels, labels, permutation[first * settings.batch_size :], settings.batch_size)
             running_loss, since = 0.0, 0
             for i, (inputs, targets, positions) in enumerate(rest, first):
-                optimizer.zero_grad()
-                loss = functional.cross_entropy(net(inputs), targets)
-                loss.backward()
-                optimizer.step()
-
-                running_loss += _finite(loss.item(), epoch * steps + i, settings.lr)
+                running_loss += _finite(step(inputs, targets).item(), epoch * steps + i, settings.lr)
                 since += 1
                 if since == settings.log_every or i == steps - 1:
                     bar.set_postfix(loss=f"{running_loss / since:.3f}", refresh=False)

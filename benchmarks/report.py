@@ -1,0 +1,78 @@
+"""What was measured, as tables and as JSON."""
+
+import json
+import platform
+import re
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+from figure import Figure
+
+_PARTS = ("imports", "reading", "computing", "figures", "events", "outputs", "other")
+_PACKAGES = ("torch", "torchvision", "tensorboard", "dvc", "matplotlib", "numpy", "scikit-learn")
+
+
+def write(folder: Path, figures: Sequence[Figure], stages: Mapping[str, Mapping[str, float]]) -> None:
+    """Print the tables, put them into `folder`/README.md, and write `folder`/results.json.
+
+    stages: seconds by part, of each stage.
+    """
+    about = {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+    }
+    measured = [{**asdict(figure), "median": figure.median()} for figure in figures]
+    results = {"about": about, "figures": measured, "stages": stages}
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
+    table = _figures(figures)
+    print(table)
+    said = ", ".join(f"{name} {value}" for name, value in list(about.items())[2:])
+    heading = f"Measured on {about['date']} on two cores of {about['processor']}; {said}."
+    readme = folder / "README.md"
+    text = readme.read_text()
+    for name, content in (("figures", f"{heading}\n\n{table}"), ("stages", _stages(stages))):
+        section = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        text = section.sub(lambda found, content=content: found[1] + content + found[2], text)  # type: ignore[misc]
+    readme.write_text(text)
+
+
+def _figures(figures: Sequence[Figure]) -> str:
+    rows = ["| what | ours | other | comes to | to reach | goal |", "| --- | --- | --- | --- | --- | --- |"]
+    for figure in figures:
+        unit, bound = (
+            (" s", "≥" if figure.at_least else "≤")
+            if figure.difference
+            else ("", "≥" if figure.at_least else "≤")
+        )
+        values = figure.values()
+        spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+        cells = (
+            figure.name,
+            f"{statistics.median(figure.ours):,.4g} {figure.unit}",
+            f"{statistics.median(figure.other):,.4g} {figure.unit}",
+            f"**{figure.median():.2f}**{unit}{spread}",
+            f"{bound} {figure.reach:g}{unit} {'✓' if figure.reached(figure.reach) else '✗'}",
+            f"{bound} {figure.goal:g}{unit} {'✓' if figure.reached(figure.goal) else '✗'}",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _stages(stages: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [f"| seconds | {' | '.join(_PARTS)} | whole |", "| --- |" + " --- |" * (len(_PARTS) + 1)]
+    for name, seconds in stages.items():
+        cells = [f"{seconds.get(part, 0):.2f}" for part in (*_PARTS, "wall")]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", info.read_text(), re.MULTILINE) if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -79,6 +79,21 @@ class Repository:
     def dvc(self, *arguments: str, check: bool = True, **environment: str) -> str:
         return self.run("dvc", *arguments, check=check, **environment).stdout
 
+    def begin(self, *command: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start a command that runs stages, and return when the first of them has begun."""
+        process = subprocess.Popen(
+            command,
+            cwd=self.path,
+            env={**self.environment(), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        while not (line := process.stdout.readline()).startswith("> "):
+            assert line, f"`{' '.join(command)}` has ended before a stage began"
+        return process
+
     def start_queue(self, jobs: int) -> None:
         """Start DVC's queue; its workers would keep a pipe open, so what it prints is not returned."""
         command = ["dvc", "queue", "start", "-j", str(jobs)]

@@ -55,18 +55,7 @@ def test_a_forced_run_changes_nothing(finished: Repository, tmp_path: Path) -> N
 def test_a_second_run_at_the_same_time_is_refused(finished: Repository, tmp_path: Path) -> None:
     clone = finished.clone(tmp_path / "clone", cache="copy")
     clone.dvc("checkout")
-    first = subprocess.Popen(
-        ["dvc", "repro", "--force", "--single-item", "train"],
-        cwd=clone.path,
-        env=clone.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert first.stdout is not None
-    for line in first.stdout:
-        if line.startswith("> "):  # the stage has begun
-            break
+    first = clone.begin("dvc", "repro", "--force", "--single-item", "train")
     second = clone.run("dvc", "repro", "--force", "--single-item", "train", check=False)
     assert second.returncode != 0 and "busy" in second.stdout
     first.communicate()

@@ -1,7 +1,6 @@
 """`fashionboard verify` on real repositories."""
 
 import signal
-import subprocess
 from pathlib import Path
 
 import psutil
@@ -58,18 +57,9 @@ def test_one_changed_scalar_is_named(finished: Repository, tmp_path: Path) -> No
 def test_stopped_it_takes_everything_with_it(
     finished: Repository, tmp_path: Path, kind: signal.Signals
 ) -> None:
-    command = subprocess.Popen(
-        ["fashionboard", "verify", "--repo", finished.path.name],
-        cwd=finished.path.parent,
-        env={**finished.environment(), "TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+    command = finished.begin(
+        "fashionboard", "verify", "--repo", f"../{finished.path.name}", TMPDIR=str(tmp_path)
     )
-    assert command.stdout is not None
-    for line in command.stdout:
-        if line.startswith("> "):  # a stage has begun
-            break
     family = psutil.Process(command.pid).children(recursive=True)
     command.send_signal(kind)
     printed, _ = command.communicate(timeout=20)

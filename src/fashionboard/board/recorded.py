@@ -88,11 +88,7 @@ class Recorder:
 
     def _metrics(self, commit: str, listed: dict[str, str]) -> list[_Metric]:
         """Return where to read each metrics file."""
-        declared = {
-            posixpath.dirname(path): parsed
-            for path, digest in listed.items()
-            if isinstance(parsed := self._parsed[_kind(path), digest], Metrics)
-        }
+        declared = self._declared(listed)
         found: dict[str, _Metric] = {}
 
         def add(folder: str, path: str, md5: str) -> None:
@@ -119,12 +115,13 @@ class Recorder:
         outputs = frozenset(digest for path, digest in listed.items() if _kind(path) != "dvc.yaml")
         unread = list(self._unread(listed))
         record = Record(outputs=outputs)
-        folders = self._folders(listed)
+        declared = self._declared(listed)
         for folder, name, stage in self._stages(listed):
             arranged = self._arrange(posixpath.join(folder, name), stage)
             group.merge(record.files, arranged.files)
             record.missing.update(arranged.missing)
-            record.parameters.update(parameters_of(folders.get((folder, name), folder), stage.parameters))
+            works_in = posixpath.join(folder, declared.get(folder, Metrics()).folder(name))
+            record.parameters.update(parameters_of(posixpath.normpath(works_in), stage.parameters))
         numbers = {}
         for metric in metrics:
             cached = self._cache.find(metric.md5) if metric.md5 else None
@@ -139,15 +136,13 @@ class Recorder:
         record.metrics.update(_merged(numbers))
         return replace(record, unread=tuple(unread))
 
-    def _folders(self, listed: dict[str, str]) -> dict[tuple[str, str], str]:
-        """Return the working directory of each stage whose dvc.yaml gives it one."""
-        found = {}
-        for path, digest in listed.items():
-            if isinstance(parsed := self._parsed[_kind(path), digest], Metrics):
-                top = posixpath.dirname(path)
-                for name, folder in parsed.folders.items():
-                    found[top, name] = posixpath.normpath(posixpath.join(top, folder))
-        return found
+    def _declared(self, listed: dict[str, str]) -> dict[str, Metrics]:
+        """Return what each dvc.yaml declares, by its folder."""
+        return {
+            posixpath.dirname(path): parsed
+            for path, digest in listed.items()
+            if isinstance(parsed := self._parsed[_kind(path), digest], Metrics)
+        }
 
     def _unread(self, listed: dict[str, str]) -> Iterator[str]:
         for path, digest in listed.items():

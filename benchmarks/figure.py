@@ -10,13 +10,13 @@ class Figure:
 
     ours, other: the measured values, of the same unit, pair by pair. difference: whether a pair comes
     to ours - other; else it comes to ours / other. reach, goal: bounds on the median of that, lower
-    ones where `at_least`.
+    ones where `at_least`; None where there is none.
     """
 
     name: str
     unit: str
-    reach: float
-    goal: float
+    reach: float | None = None
+    goal: float | None = None
     at_least: bool = False
     difference: bool = False
     ours: list[float] = field(default_factory=list)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+import torch
 from figure import Figure
 
 _PARTS = ("imports", "reading", "computing", "figures", "events", "outputs", "other")
@@ -31,6 +32,8 @@ def write(folder: Path, figures: Sequence[Figure], stages: Mapping[str, Mapping[
     results = {"about": about, "figures": measured, "stages": stages}
     (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     table = _figures(figures)
+    if not torch.cuda.is_available():
+        table += "\n\nOn CUDA nothing was measured: there was no GPU."
     print(table)
     said = ", ".join(f"{name} {value}" for name, value in list(about.items())[2:])
     heading = f"Measured on {about['date']} on two cores of {about['processor']}; {said}."
@@ -45,11 +48,7 @@ def write(folder: Path, figures: Sequence[Figure], stages: Mapping[str, Mapping[
 def _figures(figures: Sequence[Figure]) -> str:
     rows = ["| what | ours | other | comes to | to reach | goal |", "| --- | --- | --- | --- | --- | --- |"]
     for figure in figures:
-        unit, bound = (
-            (" s", "≥" if figure.at_least else "≤")
-            if figure.difference
-            else ("", "≥" if figure.at_least else "≤")
-        )
+        unit = " s" if figure.difference else ""
         values = figure.values()
         spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
         cells = (
@@ -57,11 +56,18 @@ def _figures(figures: Sequence[Figure]) -> str:
             f"{statistics.median(figure.ours):,.4g} {figure.unit}",
             f"{statistics.median(figure.other):,.4g} {figure.unit}",
             f"**{figure.median():.2f}**{unit}{spread}",
-            f"{bound} {figure.reach:g}{unit} {'✓' if figure.reached(figure.reach) else '✗'}",
-            f"{bound} {figure.goal:g}{unit} {'✓' if figure.reached(figure.goal) else '✗'}",
+            _bound(figure, figure.reach),
+            _bound(figure, figure.goal),
         )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _bound(figure: Figure, bound: float | None) -> str:
+    if bound is None:
+        return ""
+    unit = " s" if figure.difference else ""
+    return f"{'≥' if figure.at_least else '≤'} {bound:g}{unit} {'✓' if figure.reached(bound) else '✗'}"
 
 
 def _stages(stages: Mapping[str, Mapping[str, float]]) -> str:

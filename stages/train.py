@@ -29,7 +29,7 @@ def main() -> None:
     )
     from fashionboard.events import EventWriter
 
-    device = compute.configure(settings.device, settings.threads)
+    device = compute.configure(settings.device, settings.threads, settings.batch_size)
     about, images = dataset.describe(RAW), dataset.load(RAW, "train")
     key, classes = inputs.key("train", settings), about.classes
     net = network.initial(settings.seed, len(classes))

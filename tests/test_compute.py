@@ -24,6 +24,13 @@ def test_the_thread_count_is_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) 
     assert torch.are_deterministic_algorithms_enabled()
 
 
+def test_onednn_is_for_large_batches_alone() -> None:
+    compute.configure("cpu", 1, batch_size=64)
+    assert torch.backends.mkldnn.enabled
+    compute.configure("cpu", 1, batch_size=4)
+    assert not torch.backends.mkldnn.enabled
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
 def test_cuda_without_a_gpu_is_refused() -> None:
     with pytest.raises(TrainingError, match=r"train\.device is cuda, but torch finds no CUDA GPU"):

@@ -70,11 +70,12 @@ def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int)
         assert torch.allclose(one, other, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("momentum", [0.9, 0])
-def test_with_a_fused_optimizer_and_no_onednn_the_tutorials_loop_gives_the_same_bits(
-    images: Images, momentum: float
+@pytest.mark.parametrize(("momentum", "batch_size"), [(0.9, 4), (0, 4), (0.9, 64)])
+def test_a_plain_loop_with_the_same_settings_of_torch_and_a_fused_optimizer_gives_the_same_bits(
+    images: Images, momentum: float, batch_size: int
 ) -> None:
-    wanted = settings(epochs=10, log_every=1, momentum=momentum)
+    compute.configure("cpu", 1, batch_size)
+    wanted = settings(epochs=10, log_every=1, momentum=momentum, batch_size=batch_size)
     ours, theirs = network.initial(0), network.initial(0)
     losses = [report.loss for report in run(ours, images, wanted)]
     assert losses == plain_loop(theirs, images, wanted, fused=True)

@@ -7,12 +7,16 @@ import torch.utils.deterministic
 
 from fashionboard.errors import TrainingError
 
+# images a step from which on oneDNN saves more than it costs, as measured with `benchmarks/batches.py`
+_ONEDNN_FROM = 32
 
-def configure(device: str, threads: int) -> torch.device:
+
+def configure(device: str, threads: int, batch_size: int = 1) -> torch.device:
     """Prepare this process for repeatable computing and return the device.
 
     device: "cpu" or "cuda". threads: CPU threads, whatever the environment says; the order of
-    floating-point sums, and so the last bits of the weights, depend on their number.
+    floating-point sums, and so the last bits of the weights, depend on their number. batch_size:
+    images a training step; on it depends, and on nothing else, which convolutions are used.
 
     Raises:
         TrainingError: "cuda" is asked for and there is none.
@@ -25,8 +29,7 @@ def configure(device: str, threads: int) -> torch.device:
             "train.device is cuda, but torch finds no CUDA GPU here; use `-S train.device=cpu`"
         )
     torch.set_num_threads(threads)
-    # oneDNN costs more than it saves on batches as small as the tutorial's
-    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    torch.backends.mkldnn.enabled = batch_size >= _ONEDNN_FROM  # type: ignore[assignment]
     # not use_deterministic_algorithms, which imports the compiler to tell it, too: 1.4 s, 140 MB
     torch.set_deterministic_debug_mode("error")
     # nothing here reads memory before it is written: no need to fill it at each operation

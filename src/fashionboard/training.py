@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from fashionboard import capture
+from fashionboard import recording
 from fashionboard.dataset import Images
 from fashionboard.errors import TrainingError
 from fashionboard.network import normalise
@@ -72,7 +72,7 @@ def batches(
         yield from zip(*(tensor.split(batch_size) for tensor in together), strict=True)
 
 
-def training_step(net: nn.Module, optimizer: SGD) -> capture.Step:
+def training_step(net: nn.Module, optimizer: SGD) -> recording.Step:
     """Return a function that trains `net` on a batch and its labels, and returns the loss."""
 
     def step(inputs: Tensor, targets: Tensor) -> Tensor:
@@ -103,10 +103,9 @@ def train(
     pixels = torch.from_numpy(images.pixels).to(device)
     labels = torch.from_numpy(images.labels).to(device, torch.int64)
     steps = math.ceil(len(images) / settings.batch_size)
-    step = training_step(net, optimizer)
-    if device.type == "cuda":
-        first_images, first_labels = normalise(pixels[: settings.batch_size]), labels[: settings.batch_size]
-        step = capture.record(step, first_images, first_labels, [*optimizer.weights, *optimizer.momenta])
+    state = [*optimizer.weights, *optimizer.momenta]
+    example = normalise(pixels[: settings.batch_size]), labels[: settings.batch_size]
+    step = recording.record(training_step(net, optimizer), *example, state)
     # disable=None: no bar where nobody watches
     with tqdm(
         total=settings.epochs * steps, initial=after + 1, desc="train", unit="batch", disable=None

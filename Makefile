@@ -44,7 +44,7 @@ board: $(READY) ## serve the workspace, HEAD, its experiments and what is runnin
 	@fashionboard board
 
 bench: $(READY) ## measure everything against the tutorial's script and against DVC itself
-	@python benchmarks/bench.py
+	@python -m benchmarks.bench
 
 bench-board: $(READY) ## measure the board with 100 and 1,000 generated experiments
 	@python benchmarks/board.py

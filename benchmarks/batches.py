@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from fashionboard import compute, dataset, network, params, training
 
-# steps that are timed, of each batch size: about as many images
+# steps that are timed, of each batch size
 _STEPS = {4: 2000, 64: 200, 1024: 20}
 _PAIRS = 3
 

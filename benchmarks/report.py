@@ -1,6 +1,7 @@
 """What was measured, as tables and as JSON."""
 
 import json
+import os
 import platform
 import re
 import statistics
@@ -11,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from figure import Figure
+
+from benchmarks.figure import Figure
 
 _PARTS = ("imports", "reading", "computing", "figures", "events", "outputs", "other")
 _PACKAGES = ("torch", "torchvision", "tensorboard", "dvc", "matplotlib", "numpy", "scikit-learn")
@@ -36,13 +38,25 @@ def write(folder: Path, figures: Sequence[Figure], stages: Mapping[str, Mapping[
         table += "\n\nOn CUDA nothing was measured: there was no GPU."
     print(table)
     said = ", ".join(f"{name} {value}" for name, value in list(about.items())[2:])
-    heading = f"Measured on {about['date']} on two cores of {about['processor']}; {said}."
+    heading = f"Measured on {about['date']} on {_cores()} of {about['processor']}; {said}."
     readme = folder / "README.md"
     text = readme.read_text()
     for name, content in (("figures", f"{heading}\n\n{table}"), ("stages", _stages(stages))):
-        section = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text = section.sub(lambda found, content=content: found[1] + content + found[2], text)  # type: ignore[misc]
+        text = put(text, name, content)
     readme.write_text(text)
+
+
+def put(text: str, section: str, content: str) -> str:
+    """Return `text` with `content` between `<!-- section -->` and the next `<!-- end -->`.
+
+    Raises:
+        ValueError: there is no such section.
+    """
+    before, begin, rest = text.partition(f"<!-- {section} -->\n")
+    _, end, after = rest.partition("<!-- end -->")
+    if not end:
+        raise ValueError(f"expected <!-- {section} --> and <!-- end -->")
+    return f"{before}{begin}{content}\n{end}{after}"
 
 
 def _figures(figures: Sequence[Figure]) -> str:
@@ -76,6 +90,11 @@ def _stages(stages: Mapping[str, Mapping[str, float]]) -> str:
         cells = [f"{seconds.get(part, 0):.2f}" for part in (*_PARTS, "wall")]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _cores() -> str:
+    count = len(os.sched_getaffinity(0))
+    return f"{count} core{'s' if count > 1 else ''}"
 
 
 def _processor() -> str:

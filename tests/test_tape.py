@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -65,6 +67,12 @@ def test_random_operations_are_random_each_time() -> None:
     assert not torch.equal(repeat(torch.ones(100)), repeat(torch.ones(100)))
 
 
-def test_reading_a_number_is_refused() -> None:
-    with pytest.raises(ValueError, match="must not read a number from a tensor"):
-        tape.record(lambda x: x * x.sum().item(), torch.ones(3))
+@pytest.mark.parametrize("reads", [lambda x: x.sum().item(), lambda x: torch.equal(x, x), bool])
+def test_reading_a_number_is_refused(reads: Callable[[Tensor], float]) -> None:
+    with pytest.raises(ValueError, match="reads a number from a tensor, which cannot be recorded"):
+        tape.record(lambda x: x * reads(x), torch.ones(1))
+
+
+def test_a_constant_made_within_is_made_anew_each_time() -> None:
+    repeat = tape.record(lambda x: torch.tensor(1.0).add_(x.sum()), torch.ones(2))
+    assert [repeat(torch.ones(2)).item() for _ in range(3)] == [3, 3, 3]

@@ -59,6 +59,7 @@ def plain_loop(net: nn.Module, images: Images, wanted: Train, fused: bool | None
 @pytest.mark.parametrize(("epochs", "batch_size"), [(10, 4), (3, 7), (2, 64)])
 def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int) -> None:
     """500 steps at batches of 4; torch's own settings, but for the threads, which are those of the run."""
+    compute.configure("cpu", 1, batch_size)
     wanted = settings(epochs=epochs, batch_size=batch_size, log_every=1)
     ours, theirs = network.initial(0), network.initial(0)
     losses = [report.loss for report in run(ours, images, wanted)]
@@ -145,13 +146,13 @@ def test_training_learns(images: Images) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_cuda_learns_the_same_and_repeats_its_bits(images: Images) -> None:
+@pytest.mark.parametrize("batch_size", [4, 7])
+def test_cuda_learns_the_same_and_repeats_its_bits(images: Images, batch_size: int) -> None:
     cuda = compute.configure("cuda", 1)
-    losses = [
-        [r.loss for r in run(network.initial(0).to(cuda), images, settings(device="cuda"))] for _ in range(2)
-    ]
+    there = settings(device="cuda", batch_size=batch_size)
+    losses = [[r.loss for r in run(network.initial(0).to(cuda), images, there)] for _ in range(2)]
     assert losses[0] == losses[1]
-    on_cpu = [r.loss for r in run(network.initial(0), images, settings())]
+    on_cpu = [r.loss for r in run(network.initial(0), images, settings(batch_size=batch_size))]
     assert losses[0] == pytest.approx(on_cpu, abs=1e-3)  # other kernels sum in another order
 
 

@@ -23,12 +23,13 @@ _aten = torch.ops.aten
 def record(function: Callable[..., Tensor], *inputs: Tensor) -> Callable[..., Tensor]:
     """Call `function` on `inputs` once; return what does the same to other inputs of the same shapes.
 
-    Tensors that are not among the inputs are used as they are at the time of a repetition. What a
-    variable is bound to later does not count, and numbers are those of the recording. A repetition
-    gives the same bits as the function; no gradient can be taken through what it returns.
+    inputs: different tensors. Tensors that are not among them are used as they are at the time of a
+    repetition. What a variable is bound to later does not count, and numbers are those of the
+    recording: `function` must not get at them other than by operations of torch, as by `.numpy()`.
+    A repetition gives the same bits as the function; no gradient can be taken through what it returns.
 
     Raises:
-        ValueError: `function` reads a number from a tensor, which a repetition could not know.
+        ValueError: an operation reads a number from a tensor, which a repetition could not know.
     """
     recorder = _Recorder(inputs)
     with recorder:
@@ -57,11 +58,15 @@ class _Recorder(TorchDispatchMode):
         self, operation: OpOverload, types: object, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if operation is _aten._local_scalar_dense.default:
-            raise ValueError("what is recorded must not read a number from a tensor")
         made = any(isinstance(leaf, Tensor) and leaf in self._made for leaf in tree_leaves((args, kwargs)))
         output = operation(*args, **kwargs)
-        if made and operation is _aten.detach.default:
+        if not isinstance(output, Tensor | tuple | list | None):
+            raise ValueError(f"{operation} reads a number from a tensor, which cannot be recorded")
+        if operation is _aten.lift_fresh.default:  # a new constant, which may be written to
+            self._made[output] = self._graph.call_function(
+                _aten.clone.default, (self._node(args[0].clone()),)
+            )
+        elif made and operation is _aten.detach.default:
             self._made[output] = self._made[args[0]]
         elif made or not operation.is_view:  # a view of what comes from outside does so, too
             node = self._graph.call_function(operation, *tree_map_only(Tensor, self._node, (args, kwargs)))
@@ -87,5 +92,5 @@ class _Recorder(TorchDispatchMode):
         """Return the graph as a function of the inputs."""
         self._graph.output(self._node(output))
         forward = fx.GraphModule(torch.nn.Module(), self._graph).forward
-        outside = {node.name: tensor for tensor, node in self._outside.items()}
+        outside = {str(node.target): tensor for tensor, node in self._outside.items()}
         return torch.inference_mode()(functools.partial(forward, **outside))

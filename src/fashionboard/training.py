@@ -80,7 +80,7 @@ def training_step(net: nn.Module, optimizer: SGD) -> recording.Step:
         loss = functional.cross_entropy(net(inputs), targets)
         loss.backward()
         optimizer.step()
-        return loss
+        return loss.detach()
 
     return step
 
@@ -103,9 +103,9 @@ def train(
     pixels = torch.from_numpy(images.pixels).to(device)
     labels = torch.from_numpy(images.labels).to(device, torch.int64)
     steps = math.ceil(len(images) / settings.batch_size)
-    state = [*optimizer.weights, *optimizer.momenta]
-    example = normalise(pixels[: settings.batch_size]), labels[: settings.batch_size]
-    step = recording.record(training_step(net, optimizer), *example, state)
+    state = [*net.state_dict().values(), *optimizer.momenta]
+    size = settings.batch_size
+    step = recording.record(training_step(net, optimizer), normalise(pixels[:size]), labels[:size], state)
     # disable=None: no bar where nobody watches
     with tqdm(
         total=settings.epochs * steps, initial=after + 1, desc="train", unit="batch", disable=None

@@ -219,6 +219,7 @@ def say(text: str) -> None:
 
 def main() -> None:
     """Measure all, print and write the tables."""
+    _files()
     dirty = run(["git", "status", "--porcelain"], _PROJECT).output
     if dirty:
         say("what is not committed is not measured:\n" + dirty)

@@ -17,7 +17,17 @@ def main() -> None:
     # torch and scikit-learn take seconds to import: not before the parameters are known to be right
     import numpy as np
 
-    from fashionboard import checkpoint, compute, dataset, evaluation, figures, inference, inputs, outputs
+    from fashionboard import (
+        checkpoint,
+        compute,
+        dataset,
+        evaluation,
+        figures,
+        images,
+        inference,
+        inputs,
+        outputs,
+    )
     from fashionboard.events import EventWriter
 
     compute.configure("cpu", settings.threads)
@@ -26,8 +36,9 @@ def main() -> None:
     logs = inference.log_probabilities(net, test.pixels, settings.batch_size)
     probabilities, predicted = np.exp(logs), logs.argmax(axis=1)
     summary = evaluation.summarise(logs, test.labels, about.classes)
-    confusion = evaluation.confusion(predicted, test.labels, len(about.classes))
     tested = f"the {len(test):,} test images of {about.name}"
+    counted = evaluation.confusion(predicted, test.labels, len(about.classes))
+    confusion = figures.confusion(counted, about.classes, tested)
     with EventWriter(RUN, inputs.key("evaluate", settings)) as events:
         for index, name in enumerate(about.classes):
             counts = evaluation.pr_counts(test.labels == index, probabilities[:, index], settings.thresholds)
@@ -35,12 +46,13 @@ def main() -> None:
         for name, score in summary.average_precision.items():
             events.scalar(f"average precision/{name}", score)
         events.scalar("accuracy", summary.accuracy)
-        events.image("confusion matrix", figures.confusion(confusion, about.classes, tested))
+        events.image("confusion matrix", confusion)
         events.text("data_set", f"Evaluated on {tested}.")
     curves = np.column_stack([evaluation.RECALLS, evaluation.precision_at_recall(probabilities, test.labels)])
     outputs.write_csv(PLOTS / "precision_recall.csv", ["recall", *about.classes], curves.tolist())
     decisions = [(about.classes[a], about.classes[b]) for a, b in zip(test.labels, predicted, strict=True)]
     outputs.write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], decisions)
+    outputs.write_bytes(PLOTS / "confusion.png", images.png(confusion))
     outputs.write_json(METRICS, {"data_set": about.name, **asdict(summary)})
 
 

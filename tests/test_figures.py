@@ -1,11 +1,16 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from matplotlib import colormaps, rc_context, rcParams
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from fashionboard import figures
 from fashionboard.dataset import CLASSES, Images
 
-GREEN, RED = (0, 128, 0), (255, 0, 0)  # matplotlib's "green" and "red"
+GREEN, RED = (0, 128, 0), (192, 0, 0)
 
 
 def has(picture: figures.Pixels, colour: tuple[int, int, int]) -> bool:
@@ -69,3 +74,83 @@ def test_labels_are_the_rows_of_a_confusion() -> None:
     picture = figures.confusion(counts, CLASSES, "title")
     rows, columns = np.nonzero((picture == colormaps["cividis"](1.0, bytes=True)[:3]).all(axis=2))
     assert rows.max() < picture.shape[0] / 3 and columns.min() > picture.shape[1] * 2 / 3
+
+
+@pytest.fixture
+def drawn(images: Images, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Figure]:
+    """Every figure by name, as matplotlib's own objects."""
+    found: list[Figure] = []
+    render = figures._render
+
+    def keep(figure: Figure) -> figures.Pixels:
+        found.append(figure)
+        return render(figure)
+
+    def draw(name: str) -> Figure:
+        pixels, labels = images.pixels, images.labels
+        if name == "predictions":
+            predicted = np.array([labels[0], *(labels[1:4] + 1) % 10])
+            figures.predictions(pixels[:4], labels[:4], predicted, np.full(4, 0.5), CLASSES)
+        elif name == "class_grid":
+            figures.class_grid(pixels, labels, CLASSES, columns=10)
+        elif name == "class_balance":
+            figures.class_balance(labels, labels, CLASSES)
+        else:
+            # shares on both sides of where digits turn from white to black, in steps of 1 %
+            counts = np.zeros((10, 10), np.int64)
+            counts[:, 0] = np.arange(43, 53)
+            counts[:, 1] = 100 - counts[:, 0]
+            figures.confusion(counts, CLASSES, "title")
+        return found[-1]
+
+    monkeypatch.setattr(figures, "_render", keep)
+    return draw
+
+
+NAMES = ("predictions", "class_grid", "class_balance", "confusion")
+SHOWN = 350  # pixels: the width at which TensorBoard shows an image, see tests/browser
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_is_legible_at_the_size_that_tensorboard_shows(
+    drawn: Callable[[str], Figure], name: str
+) -> None:
+    figure = drawn(name)
+    scale = SHOWN / figure.get_figwidth() / 72  # pixels a point
+    sizes = [float(text.get_fontsize()) * scale for text in texts(figure)]
+    assert len(sizes) >= 4
+    assert min(sizes) >= 9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_text_contrasts_with_what_is_behind_it(drawn: Callable[[str], Figure], name: str) -> None:
+    figure = drawn(name)
+    for text in texts(figure):
+        behind = (1.0, 1.0, 1.0)
+        if name == "confusion" and text.get_color() in ("black", "white") and text.get_text().isdigit():
+            column, row = text.get_position()
+            (image,) = figure.axes[0].images
+            share = np.asarray(image.get_array())[round(float(row)), round(float(column))]
+            behind = colormaps["cividis"](float(share))[:3]
+        assert contrast(to_rgb(text.get_color()), behind) >= 4.5, text.get_text()
+
+
+def test_right_and_wrong_are_told_by_more_than_colour(drawn: Callable[[str], Figure]) -> None:
+    marks = {(text.get_color(), text.get_text()[0]) for text in texts(drawn("predictions"))}
+    assert marks == {("green", "✓"), ("#c00000", "✗")}
+
+
+def texts(figure: Figure) -> list[Text]:
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Return the contrast of two colours, RGB from 0 to 1: WCAG 2.2, "contrast ratio"."""
+    dark, light = sorted(luminance(colour) for colour in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: tuple[float, ...]) -> float:
+    """Return WCAG 2.2's "relative luminance", 0 to 1."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))

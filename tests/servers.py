@@ -10,6 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.error import URLError
@@ -25,13 +27,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def tensorboard(logdir: Path, fast: bool) -> Iterator[str]:
+def tensorboard(logdir: Path, fast: bool, *options: str) -> Iterator[str]:
     """Start TensorBoard on `logdir` and yield its address; it looks for new data every second."""
     port = free_port()
     program = str(Path(sys.executable).with_name("tensorboard"))
     command = [program, "--logdir", str(logdir), "--port", str(port)]
-    options = ["--load_fast", "true" if fast else "false", "--reload_interval", "1"]
-    server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    loading = ["--load_fast", "true" if fast else "false", "--reload_interval", "1"]
+    server = subprocess.Popen(
+        [*command, *loading, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         address = f"http://127.0.0.1:{port}"
         eventually(lambda: get(address, "environment") is not None, True)
@@ -39,6 +43,23 @@ def tensorboard(logdir: Path, fast: bool) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+@contextlib.contextmanager
+def files(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder and yield the address."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def get(address: str, path: str, **query: str) -> Any:

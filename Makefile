@@ -7,7 +7,7 @@ READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo verify board bench bench-board torture test lint tensorboard
+.PHONY: help setup repro demo verify board bench bench-board screenshots torture test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +48,9 @@ bench: $(READY) ## measure everything against the tutorial's script and against 
 
 bench-board: $(READY) ## measure the board with 100 and 1,000 generated experiments
 	@python benchmarks/board.py
+
+screenshots: $(READY) ## make the README's pictures again, in a real browser
+	@python -m scripts.screenshots
 
 torture: $(READY) ## kill the pipeline at 200 random moments; run it in 10 different surroundings
 	@KILLS=200 RUNS=10 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 from matplotlib import colormaps, rc_context, rcParams
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from fashionboard import figures
 from fashionboard.dataset import CLASSES, Images
@@ -69,3 +72,116 @@ def test_labels_are_the_rows_of_a_confusion() -> None:
     picture = figures.confusion(counts, CLASSES, "title")
     rows, columns = np.nonzero((picture == colormaps["cividis"](1.0, bytes=True)[:3]).all(axis=2))
     assert rows.max() < picture.shape[0] / 3 and columns.min() > picture.shape[1] * 2 / 3
+
+
+@pytest.fixture
+def drawn_as(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Every figure that is drawn, as matplotlib's own objects."""
+    found: list[Figure] = []
+    render = figures._render
+
+    def keep(figure: Figure) -> figures.Pixels:
+        found.append(figure)
+        return render(figure)
+
+    monkeypatch.setattr(figures, "_render", keep)
+    return found
+
+
+SHOWN = 350  # pixels: the width at which TensorBoard shows an image
+
+
+def texts(figure: Figure) -> list[Text]:
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def legible(figure: Figure) -> bool:
+    scale = SHOWN / figure.get_figwidth() / 72  # pixels a point
+    return min(float(text.get_fontsize()) * scale for text in texts(figure)) >= 9
+
+
+LABELS, PREDICTED = np.arange(36) % 10, (np.arange(36) + 9) % 10
+CONFIDENCE = np.linspace(1, 0.5, 36)
+EVERY_NAME = [*CLASSES[:8], "a name that is far too long", "x"]
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 36])
+def test_a_mistake_is_shown_with_its_label_confidence_and_prediction(
+    images: Images, drawn_as: list[Figure], count: int
+) -> None:
+    shown = (images.pixels[:count], LABELS[:count], PREDICTED[:count], CONFIDENCE[:count])
+    picture = figures.mistakes(*shown, CLASSES, "title")
+    assert picture.shape[1] == 2 * SHOWN
+    (figure,) = drawn_as
+    assert legible(figure)
+    heading, *words = texts(figure)
+    assert heading.get_text() == "most confident mistakes: label ↓ predicted\ntitle"
+    assert [each.get_text() for each in words] == [
+        f"{CLASSES[label]}\n↓ {confidence:.1%}\n{CLASSES[predicted]}"
+        for label, predicted, confidence in zip(*shown[1:], strict=True)
+    ]
+    # each in the middle above its own image, which is that of the data set
+    (axes,) = figure.axes
+    for image, drawn, text in zip(shown[0], axes.images, words, strict=True):
+        left, right, bottom, top = drawn.get_extent()
+        assert np.array_equal(np.asarray(drawn.get_array()), image)
+        x, y = text.get_position()
+        assert x == pytest.approx((left + right) / 2) and top - 0.05 < y < top < bottom
+        # and sharp: a pixel of the image is a whole number of the figure's
+        assert (right - left) * figure.dpi / 28 == pytest.approx(4)
+
+
+@pytest.mark.parametrize("classes", [CLASSES, EVERY_NAME])
+def test_the_words_of_mistakes_do_not_touch(
+    images: Images, drawn_as: list[Figure], classes: list[str]
+) -> None:
+    figures.mistakes(images.pixels[:36], LABELS, PREDICTED, CONFIDENCE, classes, "title")
+    (figure,) = drawn_as
+    boxes = [text.get_window_extent() for text in texts(figure)]
+    (axes,) = figure.axes
+    boxes += [image.get_window_extent() for image in axes.images]
+    assert len(boxes) == 1 + 2 * 36
+    for index, one in enumerate(boxes):
+        assert one.x0 >= 0 and one.x1 <= 2 * SHOWN and one.y0 >= 0 and one.y1 <= figure.bbox.height
+        assert not any(one.overlaps(other) for other in boxes[:index])
+
+
+def test_names_are_cut_only_where_they_must_be(images: Images, drawn_as: list[Figure]) -> None:
+    figures.mistakes(images.pixels[:36], LABELS, PREDICTED, CONFIDENCE, EVERY_NAME, "title")
+    said = {line for text in texts(drawn_as[0])[1:] for line in text.get_text().split("\n")}
+    (cut,) = {line for line in said if line.endswith("…")}
+    assert EVERY_NAME[8].startswith(cut[:-1]) and len(cut) > 5
+    assert {*CLASSES[:8], "x"} <= said
+
+
+def test_no_mistakes_are_said_to_be_none(drawn_as: list[Figure]) -> None:
+    nothing = np.zeros(0, np.int64)
+    picture = figures.mistakes(
+        np.zeros((0, 28, 28), np.uint8), nothing, nothing, np.zeros(0), CLASSES, "the 5 test images"
+    )
+    (figure,) = drawn_as
+    assert [text.get_text() for text in texts(figure)] == ["no mistakes\nthe 5 test images"]
+    assert legible(figure) and picture.shape[1] == 2 * SHOWN and picture.min() == 0
+
+
+def test_the_reliability_diagram_has_the_bars_of_its_bins(drawn_as: list[Figure]) -> None:
+    edges = np.array([0, 0.25, 0.5, 0.75, 1])
+    counts, accuracy = np.array([0, 5, 10, 20_000]), np.array([0, 0.5, 0.25, 1])
+    picture = figures.reliability(edges, counts, accuracy, 0.01239, "title")
+    assert picture.shape[1] == 2 * SHOWN
+    (figure,) = drawn_as
+    assert legible(figure)
+    above, below = figure.axes
+    assert above.get_title() == "expected calibration error 0.0124\ntitle"
+    for axes, heights in ((above, counts), (below, accuracy)):
+        bars = [bar for bar in axes.patches if isinstance(bar, Rectangle)]
+        drawn = [(bar.get_x(), bar.get_x() + bar.get_width(), bar.get_height()) for bar in bars]
+        assert drawn == list(zip(edges[:-1], edges[1:], heights, strict=True))
+    (diagonal,) = below.get_lines()
+    assert np.asarray(diagonal.get_xydata()).tolist() == [[0, 0], [1, 1]]
+    assert "20,000" in {label.get_text() for label in above.get_yticklabels()}
+    assert (below.get_xlabel(), below.get_ylabel(), above.get_ylabel()) == (
+        "confidence",
+        "accuracy",
+        "images",
+    )

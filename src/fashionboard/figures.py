@@ -12,6 +12,7 @@ from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 
 # a person's own matplotlibrc, or what a notebook has set, must not change what is drawn
 _same_everywhere = style.context("default")
@@ -22,11 +23,14 @@ Labels = npt.NDArray[np.integer]
 # TensorBoard shows images 350 pixels wide: text is sized for that, and drawn twice as fine
 _WIDTH = 3.5  # inches
 _DPI = 200
+_SMALL = 7  # points: the smallest text that is legible there
 # inches in `predictions`: a row, the title in it, the image under that
 _ROW, _TITLE, _IMAGE = 2.1, 0.46, 1.58
 # blue and orange of Okabe and Ito, "Color Universal Design", which colour-blind readers can tell apart
 _BLUE, _ORANGE = "#0072b2", "#e69f00"
 _RIGHT, _WRONG = "green", "red"
+# in `mistakes`: how many in a row; inches of a row, of its three lines of text, of the image under them
+_COLUMNS, _MISTAKE, _LINES, _THUMBNAIL = 6, 1.04, 0.4, 0.56
 
 
 @_same_everywhere
@@ -126,6 +130,81 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str)
         shade = "black" if shares[row, column] > 0.5 else "white"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade, fontsize=6)
     return _render(figure)
+
+
+@_same_everywhere
+def mistakes(
+    pixels: Pixels,
+    labels: Labels,
+    predicted: Labels,
+    confidence: npt.NDArray[np.floating],
+    classes: Sequence[str],
+    title: str,
+) -> Pixels:
+    """Draw wrong images six in a row, each under its label, and what the net takes it for how surely.
+
+    pixels: uint8 (images, height, width); there may be none. labels, predicted: (images,), indices
+    into `classes`. confidence: (images,), 0 to 1, shown in percent.
+    """
+    rows = max(1, math.ceil(len(pixels) / _COLUMNS))
+    height = 0.45 + _MISTAKE * rows
+    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
+    # in inches from the top left, as in `predictions`
+    axes = figure.add_axes((0, 0, 1, 1))
+    heading = "most confident mistakes: label ↓ predicted" if len(pixels) else "no mistakes"
+    axes.text(_WIDTH / 2, 0.06, f"{heading}\n{title}", fontsize=8, ha="center", va="top")
+    cell = _WIDTH / _COLUMNS
+    names = [_shortened(name, cell - 0.03) for name in classes]
+    for index, image in enumerate(pixels):
+        row, column = divmod(index, _COLUMNS)
+        middle, top = cell * (column + 0.5), height - _MISTAKE * (rows - row) + _LINES
+        box = (middle - _THUMBNAIL / 2, middle + _THUMBNAIL / 2, top + _THUMBNAIL, top)
+        axes.imshow(image, cmap="Greys", vmin=0, vmax=255, extent=box)
+        words = f"{names[labels[index]]}\n↓ {confidence[index]:.1%}\n{names[predicted[index]]}"
+        axes.text(middle, top - 0.03, words, fontsize=_SMALL, ha="center", va="bottom", parse_math=False)
+    axes.set(xlim=(0, _WIDTH), ylim=(height, 0))
+    axes.set_axis_off()
+    return _render(figure)
+
+
+@_same_everywhere
+def reliability(
+    edges: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.int64],
+    accuracy: npt.NDArray[np.float64],
+    error: float,
+    title: str,
+) -> Pixels:
+    """Draw a reliability diagram, and how many images are in each of its bins.
+
+    edges: float64 (bins + 1,), of the bins of confidence, 0 to 1. counts: int64 (bins,), images.
+    accuracy: float64 (bins,), 0 to 1. error: the expected calibration error, 0 to 1.
+    """
+    figure = _figure(height=3.8)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 3))
+    above.set_title(f"expected calibration error {error:.4f}\n{title}", fontsize=8)
+    for axes, heights, colour in ((above, counts, _ORANGE), (below, accuracy, _BLUE)):
+        axes.bar(
+            edges[:-1], heights, np.diff(edges), align="edge", color=colour, edgecolor="black", linewidth=0.5
+        )
+        axes.tick_params(labelsize=_SMALL)
+        axes.spines[["top", "right"]].set_visible(False)
+    above.set_ylabel("images", fontsize=8)
+    above.yaxis.set_major_formatter("{x:,.0f}")
+    below.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1, label="accuracy = confidence")
+    below.set(xlim=(0, 1), ylim=(0, 1))
+    below.set_xlabel("confidence", fontsize=8)
+    below.set_ylabel("accuracy", fontsize=8)
+    below.legend(loc="upper left", frameon=False, fontsize=8)
+    return _render(figure)
+
+
+def _shortened(name: str, width: float) -> str:
+    """Cut `name` so that in small text it takes no more than `width` inches."""
+    kept = name
+    while len(kept) > 1 and TextPath((0, 0), kept, size=_SMALL).get_extents().width > width * 72:
+        kept = f"{kept.rstrip('…')[:-1]}…"
+    return kept
 
 
 def _figure(height: float) -> Figure:

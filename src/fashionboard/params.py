@@ -71,6 +71,8 @@ class Train(_Section):
 class Evaluate(_Section):
     """The look at the test images."""
 
+    seed: Seed
+    points: Annotated[int, Field(ge=0, le=10_000)]  # the sprite bounds them, as in `Embed`
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     thresholds: Annotated[int, Field(ge=2, le=10_000)]
     threads: Threads

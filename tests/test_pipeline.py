@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import safetensors
 from PIL import Image
+from sklearn.metrics import classification_report
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.pr_curve.metadata import parse_plugin_metadata
+from tensorboard.util import tensor_util
 
 from fashionboard import checkpoint, dataset, inference
 from fashionboard.dataset import CLASSES
@@ -129,6 +131,69 @@ def test_evaluate_says_the_same_numbers_everywhere(finished: Repository) -> None
         decisions = list(csv.DictReader(file))
     assert len(decisions) == 100
     assert np.mean([row["actual"] == row["predicted"] for row in decisions]) == numbers["accuracy"]
+
+
+def test_evaluate_tells_precision_recall_f1_and_calibration(finished: Repository) -> None:
+    events, numbers = read(finished, "evaluate"), metrics(finished, "evaluate")
+    quantities = ["accuracy", "loss", "average_precision", "precision", "recall", "f1"]
+    assert list(numbers) == ["data_set", *quantities, "expected_calibration_error"]
+    error = events.Scalars("expected calibration error")[0].value
+    assert error == np.float32(numbers["expected_calibration_error"])  # type: ignore[arg-type]
+    with (finished.path / "plots" / "evaluate" / "confusion.csv").open() as file:
+        actual, predicted = zip(*list(csv.reader(file))[1:], strict=True)
+    theirs = classification_report(actual, predicted, labels=CLASSES, output_dict=True, zero_division=0.0)
+    for ours, name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+        scores = numbers[ours]
+        assert isinstance(scores, dict) and list(scores) == ["macro", *CLASSES]
+        assert scores == pytest.approx(
+            {"macro": theirs["macro avg"][name], **{each: theirs[each][name] for each in CLASSES}}
+        )
+        for each, score in scores.items():
+            assert events.Scalars(f"{ours}/{each}")[0].value == np.float32(score)
+
+
+def test_evaluate_draws_confusion_reliability_and_mistakes(finished: Repository) -> None:
+    events = read(finished, "evaluate")
+    names = {"confusion matrix", "reliability", "most confident mistakes"}
+    assert set(events.Tags()["images"]) == names
+    assert {events.Images(name)[0].width for name in names} == {700}
+
+
+def test_evaluate_counts_every_weight_and_every_activation(finished: Repository) -> None:
+    events = read(finished, "evaluate")
+    net = checkpoint.load(finished.path / "models" / "net.safetensors")
+    sizes = {f"weights/{name}": tensor.numel() for name, tensor in net.named_parameters()}
+    outputs = {"conv1": 6 * 24 * 24, "pool": 6 * 12 * 12, "conv2": 16 * 8 * 8, "pool 2": 256}
+    layers = {**outputs, "fc1": 120, "fc2": 84, "fc3": 10}
+    sizes |= {f"activations/{name}": 100 * size for name, size in layers.items()}
+    histograms = [tag for tag in events.Tags()["tensors"] if tag.startswith(("weights/", "activations/"))]
+    assert set(histograms) == set(sizes)
+    for tag in histograms:
+        (event,) = events.Tensors(tag)
+        assert tensor_util.make_ndarray(event.tensor_proto)[:, 2].sum() == sizes[tag]
+
+
+def test_evaluate_writes_features_as_points_with_what_was_decided(finished: Repository) -> None:
+    folder = finished.path / "runs" / "evaluate" / "features"
+    points = np.loadtxt(folder / "tensors.tsv", delimiter="\t")
+    # of 1,000 asked for there are 100
+    assert points.shape == (100, 84)
+    header, *rows = csv.reader((folder / "metadata.tsv").read_text().splitlines(), delimiter="\t")
+    assert header == ["label", "predicted", "correct"] and len(rows) == 100
+    assert {(label == predicted, correct) for label, predicted, correct in rows} == {
+        (True, "yes"),
+        (False, "no"),
+    }
+    # the last layer decides on these points as recorded
+    net = checkpoint.load(finished.path / "models" / "net.safetensors")
+    logits = points @ net.fc3.weight.detach().numpy().T + net.fc3.bias.detach().numpy()
+    assert [CLASSES[index] for index in logits.argmax(axis=1)] == [predicted for _, predicted, _ in rows]
+    # and the thumbnails are the images of these labels
+    test = dataset.load(finished.path / "data" / "raw", "test")
+    known = {image.tobytes(): CLASSES[label] for image, label in zip(test.pixels, test.labels, strict=True)}
+    with Image.open(folder / "sprite.png") as sprite:
+        tiles = np.asarray(sprite).reshape(10, 28, 10, 28).swapaxes(1, 2).reshape(100, 28, 28)
+    assert [known[tile.tobytes()] for tile in tiles] == [label for label, _, _ in rows]
 
 
 def test_dvc_plots_draw_loss_ten_precision_recall_lines_and_confusion(finished: Repository) -> None:

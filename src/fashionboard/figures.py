@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib import style
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
-from matplotlib.textpath import TextPath
 
 # a person's own matplotlibrc, or what a notebook has set, must not change what is drawn
 _same_everywhere = style.context("default")
@@ -29,8 +29,8 @@ _ROW, _TITLE, _IMAGE = 2.1, 0.46, 1.58
 # blue and orange of Okabe and Ito, "Color Universal Design", which colour-blind readers can tell apart
 _BLUE, _ORANGE = "#0072b2", "#e69f00"
 _RIGHT, _WRONG = "green", "red"
-# in `mistakes`: how many in a row; inches of a row, of its three lines of text, of the image under them
-_COLUMNS, _MISTAKE, _LINES, _THUMBNAIL = 6, 1.04, 0.4, 0.56
+# pixels in `mistakes`: the heading, a row, the three lines of text in it; an image's pixel under them
+_COLUMNS, _HEADING, _MISTAKE, _LINES, _ZOOM = 6, 88, 208, 82, 4
 
 
 @_same_everywhere
@@ -143,28 +143,28 @@ def mistakes(
 ) -> Pixels:
     """Draw wrong images six in a row, each under its label, and what the net takes it for how surely.
 
-    pixels: uint8 (images, height, width); there may be none. labels, predicted: (images,), indices
-    into `classes`. confidence: (images,), 0 to 1, shown in percent.
+    pixels: uint8 (images, 28, 28); there may be none. labels, predicted: (images,), indices into
+    `classes`. confidence: (images,), 0 to 1, shown in percent.
     """
     rows = max(1, math.ceil(len(pixels) / _COLUMNS))
-    height = 0.45 + _MISTAKE * rows
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
-    # in inches from the top left, as in `predictions`
-    axes = figure.add_axes((0, 0, 1, 1))
+    width, height = _WIDTH * _DPI, _HEADING + _MISTAKE * rows
+    figure = Figure(figsize=(_WIDTH, height / _DPI), dpi=_DPI)
     heading = "most confident mistakes: label ↓ predicted" if len(pixels) else "no mistakes"
-    axes.text(_WIDTH / 2, 0.06, f"{heading}\n{title}", fontsize=8, ha="center", va="top")
-    cell = _WIDTH / _COLUMNS
-    names = [_shortened(name, cell - 0.03) for name in classes]
-    for index, image in enumerate(pixels):
-        row, column = divmod(index, _COLUMNS)
-        middle, top = cell * (column + 0.5), height - _MISTAKE * (rows - row) + _LINES
-        box = (middle - _THUMBNAIL / 2, middle + _THUMBNAIL / 2, top + _THUMBNAIL, top)
-        axes.imshow(image, cmap="Greys", vmin=0, vmax=255, extent=box)
+    figure.text(0.5, 1 - 12 / height, f"{heading}\n{title}", fontsize=8, ha="center", va="top")
+    names = [_shortened(name, width / _COLUMNS - 4) for name in classes]
+    places = [divmod(index, _COLUMNS) for index in range(len(pixels))]
+    for index, (row, column) in enumerate(places):
         words = f"{names[labels[index]]}\n↓ {confidence[index]:.1%}\n{names[predicted[index]]}"
-        axes.text(middle, top - 0.03, words, fontsize=_SMALL, ha="center", va="bottom", parse_math=False)
-    axes.set(xlim=(0, _WIDTH), ylim=(height, 0))
-    axes.set_axis_off()
-    return _render(figure)
+        x, y = (column + 0.5) / _COLUMNS, 1 - (_HEADING + _MISTAKE * row + _LINES - 6) / height
+        figure.text(x, y, words, fontsize=_SMALL, ha="center", va="bottom", parse_math=False)
+    picture = _render(figure)
+    # each pixel of an image is a square of the figure's: matplotlib would take longer and blur them
+    large = 255 - pixels.repeat(_ZOOM, axis=1).repeat(_ZOOM, axis=2)
+    for image, (row, column) in zip(large, places, strict=True):
+        top = _HEADING + _MISTAKE * row + _LINES
+        left = round(width * (column + 0.5) / _COLUMNS - image.shape[1] / 2)
+        picture[top : top + image.shape[0], left : left + image.shape[1]] = image[:, :, np.newaxis]
+    return picture
 
 
 @_same_everywhere
@@ -200,9 +200,10 @@ def reliability(
 
 
 def _shortened(name: str, width: float) -> str:
-    """Cut `name` so that in small text it takes no more than `width` inches."""
+    """Cut `name` so that in small text it takes no more than `width` pixels."""
+    renderer, font = RendererAgg(1, 1, _DPI), FontProperties(size=_SMALL)
     kept = name
-    while len(kept) > 1 and TextPath((0, 0), kept, size=_SMALL).get_extents().width > width * 72:
+    while len(kept) > 1 and renderer.get_text_width_height_descent(kept, font, ismath=False)[0] > width:
         kept = f"{kept.rstrip('…')[:-1]}…"
     return kept
 

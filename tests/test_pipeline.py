@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -239,7 +240,7 @@ def test_only_what_changed_runs_and_changing_back_runs_nothing(
     assert (changing.path / "dvc.lock").read_bytes() == lock
 
 
-def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repository) -> None:
+def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repository, root: Path) -> None:
     output = changing.dvc("exp", "run", "-n", "faster", "-S", "train.lr=0.02")
     assert stages_run(output) == ["train", "evaluate"]
     assert json.loads(changing.dvc("params", "diff", "--json")) == {
@@ -251,6 +252,12 @@ def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repositor
     (header, *rows) = csv.reader(shown.splitlines())
     (row,) = (dict(zip(header, row, strict=True)) for row in rows if "faster" in row)
     assert float(row["accuracy"]) == pytest.approx(metrics(changing, "evaluate")["accuracy"], abs=1e-4)
+    # what the README leaves of the columns
+    (dropped,) = re.findall(r"dvc exp show .*--drop '([^']+)'", (root / "README.md").read_text())
+    (header, *_) = csv.reader(changing.dvc("exp", "show", "--csv", "--drop", dropped).splitlines())
+    left = {name for name in header if "." not in name}
+    assert {"accuracy", "loss", "expected_calibration_error", "training_loss"} <= left
+    assert not {name for name in header if name.split(".")[-1] in ("macro", *CLASSES)}
 
 
 def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:

@@ -49,8 +49,8 @@ class Histogram:
             raise ValueError(f"expected finite numbers, found {largest}")
         self._widen(math.frexp(largest)[1] if largest else _LEAST)
         for chunk in values.detach().flatten().split(_CHUNK):
-            # in float64, where dividing by a power of two never rounds
-            bins = (chunk.double() / self._width).floor_().add_(_HALF).to(torch.uint8)
+            # in float64, where scaling by a power of two never rounds
+            bins = chunk.double().mul_(1 / self._width).floor_().add_(_HALF).to(torch.uint8)
             self._counts += torch.bincount(bins, minlength=2 * _HALF).numpy()
 
     def buckets(self) -> Buckets:

@@ -77,6 +77,12 @@ class Evaluate(_Section):
     thresholds: Annotated[int, Field(ge=2, le=10_000)]
     threads: Threads
 
+    @model_validator(mode="after")
+    def _more_than_one_point(self) -> Self:
+        if self.points == 1:  # TensorBoard's page stays empty
+            raise ValueError("evaluate.points is 1, allowed: 0 for none, or 2 to 10,000")
+        return self
+
 
 class Params(_Section):
     """All of params.yaml, one section a stage (`data` is download's)."""

@@ -15,7 +15,7 @@ from fashionboard.errors import ModelError
 # edges, float64 (bins + 1,), rising, and counts, int64 (bins,)
 Buckets = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
-# half of the bins lie on either side of 0; how many of them a set of values fills is for its range to say
+# bins on either side of 0; the largest number lies in the outer half of them
 _HALF = 128
 # that of the least float32 above 0: a range for nothing but zeros, which every other value widens
 _LEAST = -148

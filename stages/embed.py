@@ -14,7 +14,8 @@ def main() -> None:
     about = dataset.describe(RAW)
     chosen = dataset.choose(dataset.load(RAW, "train"), settings.points, settings.seed)
     with EventWriter(OUT, inputs.key("embed", settings)) as events:
-        projector.write(OUT, "images", chosen.pixels, [about.classes[label] for label in chosen.labels])
+        labels = {"label": [about.classes[label] for label in chosen.labels]}
+        projector.write(OUT, "images", chosen.pixels, labels, chosen.pixels)
         events.text(
             "data_set", f"{settings.points:,} training images of `{about.name}` are in the Projector."
         )

@@ -51,6 +51,12 @@ def test_there_are_a_hundred_points(workspace: Path) -> None:
     assert len((folder / "metadata.tsv").read_text().splitlines()) == 100
 
 
+def test_there_are_the_features_of_a_thousand_test_images(workspace: Path) -> None:
+    folder = workspace / "runs" / "evaluate" / "features"
+    assert np.loadtxt(folder / "tensors.tsv", delimiter="\t").shape == (1000, 84)
+    assert len((folder / "metadata.tsv").read_text().splitlines()) == 1001
+
+
 def test_the_card_gives_the_mean_and_deviation_that_are_published(workspace: Path) -> None:
     (card,) = read(workspace, "visualize").Tensors("data_set")
     text = card.tensor_proto.string_val[0].decode()

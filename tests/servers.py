@@ -64,12 +64,18 @@ def files(folder: Path) -> Iterator[str]:
 
 def get(address: str, path: str, **query: str) -> Any:
     """Return what TensorBoard answers under /data/, or None while it has nothing."""
-    asked = "&".join(f"{name}={quote(value)}" for name, value in query.items())
     try:
-        with urlopen(f"{address}/data/{path}?{asked}", timeout=10) as answer:
-            return json.load(answer)
+        return json.loads(content(address, path, **query))
     except URLError:
         return None
+
+
+def content(address: str, path: str, **query: str) -> bytes:
+    """Return the bytes that TensorBoard serves under /data/."""
+    asked = "&".join(f"{name}={quote(value)}" for name, value in query.items())
+    with urlopen(f"{address}/data/{path}?{asked}", timeout=10) as answer:
+        served: bytes = answer.read()
+        return served
 
 
 def eventually(ask: Callable[[], object], expected: object, seconds: float = 30) -> None:

@@ -87,3 +87,11 @@ def test_choosing_by_class_takes_the_first_of_each_in_a_random_order(noise: Imag
         ours, theirs = chosen.pixels[chosen.labels == label], mixed.pixels[mixed.labels == label]
         assert np.array_equal(ours, theirs[:2])
     assert sorted(chosen.labels) == chosen.labels.tolist()
+
+
+def test_positions_are_all_different_and_no_more_than_there_are() -> None:
+    some, again, other = (dataset.positions(100, 30, seed) for seed in (0, 0, 1))
+    assert len(set(some.tolist())) == 30 and some.min() >= 0 and some.max() < 100
+    assert np.array_equal(some, again) and not np.array_equal(some, other)
+    assert sorted(dataset.positions(100, 1000, 0).tolist()) == list(range(100))
+    assert dataset.positions(100, 0, 0).tolist() == []

@@ -87,3 +87,62 @@ def test_the_summary_by_hand() -> None:
     assert summary.average_precision == pytest.approx(
         {"macro": (1 + 1 / 2 + 1 / 3) / 3, "a": 1, "b": 1 / 2, "c/d": 1 / 3}
     )
+    # taken for a, c/d and b
+    for scores in (summary.precision, summary.recall, summary.f1):
+        assert scores == pytest.approx({"macro": 1 / 3, "a": 1, "b": 0, "c/d": 0})
+
+
+def test_precision_recall_and_f1_by_hand() -> None:
+    # a: taken for a, a, b; b: for b; c: for b; nothing is taken for c, and there is no d
+    labels, predicted = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 1])
+    precision, recall, f1 = evaluation.precision_recall_f1(predicted, labels, 4)
+    assert precision == pytest.approx([1, 1 / 3, 0, 0])
+    assert recall == pytest.approx([2 / 3, 1, 0, 0])
+    assert f1 == pytest.approx([4 / 5, 1 / 2, 0, 0])
+
+
+def test_precision_recall_and_f1_are_those_of_the_confusion() -> None:
+    generator = np.random.default_rng(0)
+    labels, predicted = generator.integers(0, 7, (2, 300))
+    counts = evaluation.confusion(predicted, labels, 7)
+    right = np.diagonal(counts)
+    precision, recall, f1 = evaluation.precision_recall_f1(predicted, labels, 7)
+    assert precision == pytest.approx(right / counts.sum(axis=0))
+    assert recall == pytest.approx(right / counts.sum(axis=1))
+    # F1 is their harmonic mean
+    assert 2 / f1 == pytest.approx(1 / precision + 1 / recall)
+
+
+def test_the_likeliest_class_and_how_likely_it_is() -> None:
+    logs = np.log([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]])
+    probabilities, predicted, confidence = evaluation.decide(logs)
+    assert probabilities == pytest.approx(np.array([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]]))
+    assert predicted.tolist() == [0, 2]
+    assert confidence == pytest.approx([0.5, 0.6])
+
+
+def test_mistakes_come_by_falling_confidence_and_no_more_than_asked_for() -> None:
+    confidence = np.array([0.5, 0.9, 0.7, 0.9, 0.99, 0.7])
+    right = np.array([False, False, False, False, True, True])
+    assert evaluation.mistakes(confidence, right).tolist() == [1, 3, 2, 0]
+    assert evaluation.mistakes(confidence, right, 3).tolist() == [1, 3, 2]
+    assert evaluation.mistakes(confidence, ~right).tolist() == [4, 5]
+    assert evaluation.mistakes(confidence, np.ones(6, bool)).tolist() == []
+    # of the same confidence: in their order, as Python sorts
+    confidence = np.random.default_rng(0).integers(1, 4, 1000) / 4
+    expected = sorted(range(1000), key=lambda index: -confidence[index])[:36]
+    assert evaluation.mistakes(confidence, np.zeros(1000, bool)).tolist() == expected
+
+
+def test_decisions_are_said_in_words() -> None:
+    found = evaluation.decisions(np.array([1, 1]), np.array([0, 1]), ["a", "b"])
+    assert found == {"label": ["a", "b"], "predicted": ["b", "b"], "correct": ["no", "yes"]}
+    assert list(found) == ["label", "predicted", "correct"]
+
+
+def test_the_table_of_curves_begins_with_recall() -> None:
+    both = np.stack([1 - PROBABILITIES, PROBABILITIES], axis=1)
+    table = evaluation.precision_recall_table(both, TRUTH.astype(int))
+    assert table.shape == (101, 3)
+    assert table[:, 0].tolist() == evaluation.RECALLS.tolist()
+    assert np.array_equal(table[:, 1:], evaluation.precision_at_recall(both, TRUTH.astype(int)))

@@ -17,7 +17,9 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.errors import OutOfRangeError
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
+from tensorboard.plugins.histogram.summary_v2 import histogram_pb
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.util import tensor_util
 from torch.utils.tensorboard import SummaryWriter
 
 from fashionboard import evaluation, graph, network
@@ -33,6 +35,9 @@ HPARAMS: dict[str, bool | float | str] = {
     "shuffle": True,
 }
 PROBABILITIES = np.array([0.1, 0.4, 0.9, 0.6, 0.1])
+# more than float32 can count
+COUNTS = np.array([2**24 + 1, 0, 3])
+EDGES = np.array([-0.5, 0.1, 0.2, 1e-3 + 1])
 
 
 def records(path: Path) -> list[Event]:
@@ -56,6 +61,7 @@ def write_ours(folder: Path) -> Path:
         events.pr_curve("pr_curve/a", evaluation.pr_counts(TRUTH, PROBABILITIES, 127), 3)
         events.text("note", "**bold**", 4)
         events.graph(graph.trace(net, torch.zeros(4, 1, 28, 28)))
+        events.histogram("weights/a", EDGES, COUNTS, 5)
         events.hparams(HPARAMS)
         events.hparams_end(succeeded=True)
     return events.path
@@ -78,6 +84,8 @@ def write_theirs(folder: Path) -> Path:
 def test_the_events_are_those_of_torchs_writer(tmp_path: Path) -> None:
     ours, theirs = records(write_ours(tmp_path / "a")), records(write_theirs(tmp_path / "b"))
     start, end = ours.pop(-2), ours.pop()
+    # torch's histograms are of the older form
+    assert ours.pop().summary.value[0].tag == "weights/a"
     assert [event.summary.value[0].tag for event in (start, end)] == [
         "_hparams_/session_start_info",
         "_hparams_/session_end_info",
@@ -118,6 +126,34 @@ def test_tensorboard_reads_every_kind_back(tmp_path: Path) -> None:
     assert read.Tensors("pr_curve/a")[0].tensor_proto.tensor_shape.dim[1].size == 127
     assert read.Tensors("note")[0].tensor_proto.string_val == [b"**bold**"]
     assert any(node.name.startswith("Net/Conv2d[conv1]") for node in read.Graph().node)
+    (histogram,) = read.Tensors("weights/a")
+    assert histogram.step == 5
+    buckets = tensor_util.make_ndarray(histogram.tensor_proto)
+    assert buckets.tolist() == [[-0.5, 0.1, 2**24 + 1], [0.1, 0.2, 0], [0.2, 1e-3 + 1, 3]]
+
+
+def test_a_histogram_is_written_as_tensorboards_own_summary(tmp_path: Path) -> None:
+    values = np.arange(101) / 100
+    theirs = histogram_pb("a", values, buckets=4).value[0]
+    counts, edges = np.histogram(values, bins=4)
+    with EventWriter(tmp_path, KEY) as events:
+        events.histogram("a", edges, counts)
+    (ours,) = records(events.path)[1].summary.value
+    assert tensor_util.make_ndarray(ours.tensor).tolist() == tensor_util.make_ndarray(theirs.tensor).tolist()
+    assert ours.tensor.dtype == theirs.tensor.dtype and ours.tensor.tensor_shape == theirs.tensor.tensor_shape
+    assert ours.metadata == theirs.metadata
+
+
+def test_several_values_bear_their_names(tmp_path: Path) -> None:
+    with EventWriter(tmp_path, KEY) as events:
+        events.scalars("recall", {"macro": 0.5, "T-shirt/top": 1.0})
+        events.histograms("weights", {"a": (EDGES, COUNTS), "b": (EDGES[:1], COUNTS[:0])})
+    read = EventAccumulator(str(tmp_path)).Reload()
+    assert [read.Scalars(tag)[0].value for tag in ("recall/macro", "recall/T-shirt/top")] == [0.5, 1]
+    shapes = [
+        tensor_util.make_ndarray(read.Tensors(f"weights/{name}")[0].tensor_proto).shape for name in "ab"
+    ]
+    assert shapes == [(3, 3), (0, 3)]
 
 
 def test_hparams_are_those_of_torchs_writer(tmp_path: Path) -> None:

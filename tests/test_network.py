@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 from torchvision import transforms
 
 from fashionboard import network
@@ -33,6 +34,14 @@ def test_the_net_has_the_tutorials_layers() -> None:
 @pytest.mark.parametrize("classes", [2, 10, 26])
 def test_a_logit_a_class(classes: int) -> None:
     assert network.Net(classes)(torch.zeros(3, 1, 28, 28)).shape == (3, classes)
+
+
+def test_the_last_layer_decides_on_the_features() -> None:
+    net = network.initial(0)
+    images = network.normalise(torch.arange(3 * 784).to(torch.uint8).reshape(3, 28, 28))
+    features = net.features(images)
+    assert features.shape == (3, 84) and features.min() == 0 < features.max()
+    assert torch.equal(functional.linear(features, net.fc3.weight, net.fc3.bias), net(images))
 
 
 def test_initial_weights_come_from_the_seed_alone() -> None:

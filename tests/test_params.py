@@ -47,8 +47,11 @@ def test_every_way_to_write_a_float_is_the_same_float(tmp_path: Path, root: Path
         ("momentum: 0.9", "momentum: 1", "train.momentum is 1, allowed: a number >= 0 and < 1"),
         ("epochs: 1", "epochs: 1.5", "train.epochs is 1.5, allowed: an integer >= 1 and <= 1,000"),
         ("device: cpu", "device: gpu", "train.device is 'gpu', allowed: cpu or cuda"),
-        ("points: 100", "points: 1", "embed.points is 1, allowed: an integer >= 2 and <= 10,000"),
-        ("points: 100", "dots: 100", "embed.points is missing, allowed: an integer >= 2 and <= 10,000"),
+        ("points: 100 #", "points: 1 #", "embed.points is 1, allowed: an integer >= 2 and <= 10,000"),
+        ("points: 100 #", "dots: 100 #", "embed.points is missing, allowed: an integer >= 2 and <= 10,000"),
+        ("points: 1000", "points: -1", "evaluate.points is -1, allowed: an integer >= 0 and <= 10,000"),
+        ("points: 1000", "points: 1", "evaluate.points is 1, allowed: 0 for none, or 2 to 10,000"),
+        ("points: 1000", "points: 10001", "evaluate.points is 10001, allowed: an integer >= 0 and <= 10,000"),
         ("lr: 0.001", "lrr: 0.001", "train.lrr is not a parameter, allowed: the keys seed, epochs"),
         ("train_images: 12000", "train_images: 9", "data.drawn.train_images is 9, allowed: an integer >= 10"),
         (
@@ -129,3 +132,11 @@ def test_every_parameter_has_a_comment(root: Path) -> None:
     for line in (root / "params.yaml").read_text().splitlines():
         if line.startswith("  ") and not line.strip().startswith("- ") and not line.rstrip().endswith(":"):
             assert "#" in line, line
+
+
+def test_no_points_and_two_are_allowed(tmp_path: Path, root: Path) -> None:
+    for points in (0, 2):
+        assert (
+            params.load(changed(tmp_path, root, "points: 1000", f"points: {points}")).evaluate.points
+            == points
+        )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import safetensors
 from PIL import Image
+from sklearn.metrics import classification_report
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.pr_curve.metadata import parse_plugin_metadata
+from tensorboard.util import tensor_util
 
 from fashionboard import checkpoint, dataset, inference
 from fashionboard.dataset import CLASSES
@@ -131,6 +134,69 @@ def test_evaluate_says_the_same_numbers_everywhere(finished: Repository) -> None
     assert np.mean([row["actual"] == row["predicted"] for row in decisions]) == numbers["accuracy"]
 
 
+def test_evaluate_tells_precision_recall_f1_and_calibration(finished: Repository) -> None:
+    events, numbers = read(finished, "evaluate"), metrics(finished, "evaluate")
+    quantities = ["accuracy", "loss", "average_precision", "precision", "recall", "f1"]
+    assert list(numbers) == ["data_set", *quantities, "expected_calibration_error"]
+    error = events.Scalars("expected calibration error")[0].value
+    assert error == np.float32(numbers["expected_calibration_error"])  # type: ignore[arg-type]
+    with (finished.path / "plots" / "evaluate" / "confusion.csv").open() as file:
+        actual, predicted = zip(*list(csv.reader(file))[1:], strict=True)
+    theirs = classification_report(actual, predicted, labels=CLASSES, output_dict=True, zero_division=0.0)
+    for ours, name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+        scores = numbers[ours]
+        assert isinstance(scores, dict) and list(scores) == ["macro", *CLASSES]
+        assert scores == pytest.approx(
+            {"macro": theirs["macro avg"][name], **{each: theirs[each][name] for each in CLASSES}}
+        )
+        for each, score in scores.items():
+            assert events.Scalars(f"{ours}/{each}")[0].value == np.float32(score)
+
+
+def test_evaluate_draws_confusion_reliability_and_mistakes(finished: Repository) -> None:
+    events = read(finished, "evaluate")
+    names = {"confusion matrix", "reliability", "most confident mistakes"}
+    assert set(events.Tags()["images"]) == names
+    assert {events.Images(name)[0].width for name in names} == {700}
+
+
+def test_evaluate_counts_every_weight_and_every_activation(finished: Repository) -> None:
+    events = read(finished, "evaluate")
+    net = checkpoint.load(finished.path / "models" / "net.safetensors")
+    sizes = {f"weights/{name}": tensor.numel() for name, tensor in net.named_parameters()}
+    outputs = {"conv1": 6 * 24 * 24, "pool": 6 * 12 * 12, "conv2": 16 * 8 * 8, "pool 2": 256}
+    layers = {**outputs, "fc1": 120, "fc2": 84, "fc3": 10}
+    sizes |= {f"activations/{name}": 100 * size for name, size in layers.items()}
+    histograms = [tag for tag in events.Tags()["tensors"] if tag.startswith(("weights/", "activations/"))]
+    assert set(histograms) == set(sizes)
+    for tag in histograms:
+        (event,) = events.Tensors(tag)
+        assert tensor_util.make_ndarray(event.tensor_proto)[:, 2].sum() == sizes[tag]
+
+
+def test_evaluate_writes_features_as_points_with_what_was_decided(finished: Repository) -> None:
+    folder = finished.path / "runs" / "evaluate" / "features"
+    points = np.loadtxt(folder / "tensors.tsv", delimiter="\t")
+    # of 1,000 asked for there are 100
+    assert points.shape == (100, 84)
+    header, *rows = csv.reader((folder / "metadata.tsv").read_text().splitlines(), delimiter="\t")
+    assert header == ["label", "predicted", "correct"] and len(rows) == 100
+    assert {(label == predicted, correct) for label, predicted, correct in rows} == {
+        (True, "yes"),
+        (False, "no"),
+    }
+    # the last layer decides on these points as recorded
+    net = checkpoint.load(finished.path / "models" / "net.safetensors")
+    logits = points @ net.fc3.weight.detach().numpy().T + net.fc3.bias.detach().numpy()
+    assert [CLASSES[index] for index in logits.argmax(axis=1)] == [predicted for _, predicted, _ in rows]
+    # and the thumbnails are the images of these labels
+    test = dataset.load(finished.path / "data" / "raw", "test")
+    known = {image.tobytes(): CLASSES[label] for image, label in zip(test.pixels, test.labels, strict=True)}
+    with Image.open(folder / "sprite.png") as sprite:
+        tiles = np.asarray(sprite).reshape(10, 28, 10, 28).swapaxes(1, 2).reshape(100, 28, 28)
+    assert [known[tile.tobytes()] for tile in tiles] == [label for label, _, _ in rows]
+
+
 def test_dvc_plots_draw_loss_ten_precision_recall_lines_and_confusion(finished: Repository) -> None:
     shown = json.loads(finished.dvc("plots", "show", "--json"))["data"]
     assert set(shown) == {"training loss", "precision-recall", "confusion"}
@@ -174,7 +240,7 @@ def test_only_what_changed_runs_and_changing_back_runs_nothing(
     assert (changing.path / "dvc.lock").read_bytes() == lock
 
 
-def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repository) -> None:
+def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repository, root: Path) -> None:
     output = changing.dvc("exp", "run", "-n", "faster", "-S", "train.lr=0.02")
     assert stages_run(output) == ["train", "evaluate"]
     assert json.loads(changing.dvc("params", "diff", "--json")) == {
@@ -186,6 +252,12 @@ def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repositor
     (header, *rows) = csv.reader(shown.splitlines())
     (row,) = (dict(zip(header, row, strict=True)) for row in rows if "faster" in row)
     assert float(row["accuracy"]) == pytest.approx(metrics(changing, "evaluate")["accuracy"], abs=1e-4)
+    # what the README leaves of the columns
+    (dropped,) = re.findall(r"dvc exp show .*--drop '([^']+)'", (root / "README.md").read_text())
+    (header, *_) = csv.reader(changing.dvc("exp", "show", "--csv", "--drop", dropped).splitlines())
+    left = {name for name in header if "." not in name}
+    assert {"accuracy", "loss", "expected_calibration_error", "training_loss"} <= left
+    assert not {name for name in header if name.split(".")[-1] in ("macro", *CLASSES)}
 
 
 def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:

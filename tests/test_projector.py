@@ -5,6 +5,7 @@ import pytest
 import torch
 from google.protobuf import text_format
 from PIL import Image
+from tensorboard.plugins.projector import projector_plugin
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch.utils.tensorboard import SummaryWriter
 
@@ -16,7 +17,7 @@ LABELS = [f"class {index}" for index in range(11)]
 
 @pytest.fixture
 def folder(tmp_path: Path, noise: Images) -> Path:
-    projector.write(tmp_path / "ours", "images", noise.pixels[:, :4], LABELS)
+    projector.write(tmp_path / "ours", "images", noise.pixels[:, :4], {"label": LABELS}, noise.pixels[:, :4])
     return tmp_path / "ours"
 
 
@@ -44,6 +45,56 @@ def test_the_config_names_files_that_are_there(folder: Path) -> None:
 
 def test_the_sprite_keeps_every_level_of_grey(tmp_path: Path) -> None:
     pixels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
-    projector.write(tmp_path, "images", pixels, ["a", "b", "c", "d"])
+    projector.write(tmp_path, "images", pixels, {"label": ["a", "b", "c", "d"]}, pixels)
     sprite = np.asarray(Image.open(tmp_path / "images" / "sprite.png"))
     assert set(sprite.ravel().tolist()) == set(range(256))
+
+
+FLOATS = np.array(
+    [
+        [0, -0.0, 1, 0.1, 1 / 3],
+        [1e-45, 1.1754944e-38, 3.4028235e38, -2.5, 16777217],
+        [np.nextafter(np.float32(1), np.float32(2)), 123456.789, 1e9, -1e-9, np.float32(np.pi)],
+    ],
+    np.float32,
+)
+COLUMNS = {"label": ["a b", "c/d", "é"], "predicted": ["x", "c/d", "y"], "correct": ["no", "yes", "no"]}
+
+
+def test_several_columns_are_those_of_torchs_writer_header_and_all(tmp_path: Path, noise: Images) -> None:
+    projector.write(tmp_path / "ours", "features", FLOATS, COLUMNS, noise.pixels[:3])
+    with SummaryWriter(str(tmp_path / "theirs")) as writer:
+        rows = list(zip(*COLUMNS.values(), strict=True))
+        writer.add_embedding(torch.tensor(FLOATS), rows, metadata_header=list(COLUMNS))
+    (theirs,) = tmp_path.glob("theirs/**/metadata.tsv")
+    assert (tmp_path / "ours" / "features" / "metadata.tsv").read_bytes() == theirs.read_bytes()
+
+
+def test_every_float32_comes_back_as_itself(tmp_path: Path, noise: Images) -> None:
+    generator = np.random.default_rng(0)
+    # bits drawn at random: every size of number
+    drawn = generator.integers(0, 2**32, (3, 5000), np.uint32).view(np.float32)
+    points = np.concatenate([FLOATS, np.where(np.isfinite(drawn), drawn, 0)], axis=1)
+    projector.write(tmp_path, "features", points, COLUMNS, noise.pixels[:3])
+    # TensorBoard's own reader
+    read = projector_plugin._read_tensor_tsv_file(str(tmp_path / "features" / "tensors.tsv"))
+    assert read.dtype == np.float32 and read.tobytes() == points.tobytes()
+
+
+def test_whole_numbers_are_written_bare(tmp_path: Path, noise: Images) -> None:
+    for name, points in (("bytes", noise.pixels), ("floats", noise.pixels.astype(np.float32))):
+        projector.write(tmp_path, name, points, {"label": LABELS}, noise.pixels)
+    line = "\t".join(map(str, noise.pixels[0].ravel().tolist()))
+    written = (tmp_path / "bytes" / "tensors.tsv").read_text()
+    assert written.startswith(f"{line}\n")
+    assert (tmp_path / "floats" / "tensors.tsv").read_text() == written
+
+
+def test_without_points_there_is_no_projector(tmp_path: Path, noise: Images) -> None:
+    projector.write(tmp_path, "features", FLOATS[:0], {"label": []}, noise.pixels[:0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_with_too_few_texts_is_refused(tmp_path: Path, noise: Images) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        projector.write(tmp_path, "features", FLOATS, {**COLUMNS, "correct": ["no"]}, noise.pixels[:3])

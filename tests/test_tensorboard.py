@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fashionboard.events import EventWriter
 from tests.repository import Repository
-from tests.servers import eventually, get, tensorboard
+from tests.servers import content, eventually, get, tensorboard
 
 
 def written(repository: Repository) -> list[tuple[int, float]]:
@@ -39,8 +40,37 @@ def test_both_loaders_serve_every_tab(finished: Repository, fast: bool) -> None:
         assert [picture["step"] for picture in shown] == [29, 59, 89, 99]
         assert get(address, "plugin/graphs/info")["train"]["run_graph"]
         assert set(get(address, "plugin/text/tags")) == {"visualize", "embed", "train", "evaluate"}
-        (tensor,) = get(address, "plugin/projector/info", run="embed")["embeddings"]
-        assert tensor["tensorShape"] == [100, 784]
+        assert set(get(address, "plugin/projector/runs")) == {"embed", "evaluate"}
+        for run, shape in (("embed", [100, 784]), ("evaluate", [100, 84])):
+            (tensor,) = get(address, "plugin/projector/info", run=run)["embeddings"]
+            assert tensor["tensorShape"] == shape
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_both_loaders_keep_every_count_of_a_histogram(tmp_path: Path, fast: bool) -> None:
+    edges, counts = np.array([-0.5, 0.1, 0.2, 1 / 3]), np.array([2**24 + 1, 0, 3])
+    with EventWriter(tmp_path / "run", "0123456789abcdef") as events:
+        events.histogram("weights/a", edges, counts)
+    buckets = [[-0.5, 0.1, 2**24 + 1], [0.1, 0.2, 0], [0.2, 1 / 3, 3]]
+    with tensorboard(tmp_path, fast) as address:
+        asked = {"run": "run", "tag": "weights/a"}
+        eventually(lambda: list(get(address, "plugin/histograms/tags").get("run", {})), ["weights/a"])
+        ((_, step, found),) = get(address, "plugin/histograms/histograms", **asked)
+        assert (step, found) == (0, buckets)
+        # the median is in the first bucket, near its right edge
+        ((_, _, points),) = get(address, "plugin/distributions/distributions", **asked)
+        assert dict(points)[5000] == pytest.approx(-0.5 + 0.6 * (2**24 + 4) / 2 / (2**24 + 1))
+
+
+def test_the_projector_has_columns_and_thumbnails(finished: Repository) -> None:
+    folder = finished.path / "runs" / "evaluate" / "features"
+    with tensorboard(finished.path / "runs", fast=True) as address:
+        eventually(lambda: set(get(address, "plugin/projector/runs") or []), {"embed", "evaluate"})
+        served = partial(content, address, run="evaluate", name="features")
+        assert served("plugin/projector/metadata") == (folder / "metadata.tsv").read_bytes()
+        assert served("plugin/projector/sprite_image") == (folder / "sprite.png").read_bytes()
+        points = np.frombuffer(served("plugin/projector/tensor"), np.float32).reshape(100, 84)
+        assert np.array_equal(points, np.loadtxt(folder / "tensors.tsv", np.float32))
 
 
 def test_every_run_shows_without_a_restart(tmp_path: Path, root: Path) -> None:

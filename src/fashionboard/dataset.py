@@ -136,8 +136,16 @@ def choose(images: Images, count: int, seed: int) -> Images:
     """
     if count > len(images):
         raise DataError(f"{count:,} images are asked for, the data set has {len(images):,}; ask for fewer")
-    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
+    chosen = positions(len(images), count, seed)
     return Images(images.pixels[chosen], images.labels[chosen])
+
+
+def positions(images: int, count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the positions of `count` of so many images, or of all if there are fewer, in random order.
+
+    They are drawn from a generator of its own. Returns int64 (n,).
+    """
+    return np.random.default_rng(seed).permutation(images)[:count]
 
 
 def choose_by_class(images: Images, count: int, seed: int) -> Images:

@@ -17,6 +17,8 @@ Labels = npt.NDArray[np.integer]
 
 # where the precision-recall plot has its points
 RECALLS: Floats = np.linspace(0, 1, 101)
+# a figure of 6 x 6
+MISTAKES = 36
 
 
 @dataclass(frozen=True)
@@ -24,25 +26,46 @@ class Summary:
     """A classifier in numbers.
 
     accuracy: share of images whose likeliest class is right, 0 to 1. loss: mean cross-entropy in
-    nats. average_precision: of each class by name, 0 to 1, and of `macro`, their unweighted mean.
+    nats. The others are of each class by name, 0 to 1, and of `macro`, their unweighted mean:
+    average_precision, over all thresholds; precision, recall and f1, where the likeliest class is
+    the decision.
     """
 
     accuracy: float
     loss: float
     average_precision: dict[str, float]
+    precision: dict[str, float]
+    recall: dict[str, float]
+    f1: dict[str, float]
+
+
+def decide(log_probabilities: Floats) -> tuple[Floats, npt.NDArray[np.int64], Floats]:
+    """Return each class's probability, the likeliest class, and how likely that is, of each image.
+
+    log_probabilities: float64 (images, classes), natural logarithms.
+
+    Returns float64 (images, classes), 0 to 1; int64 (images,); float64 (images,), 0 to 1.
+    """
+    probabilities = np.exp(log_probabilities)
+    return probabilities, log_probabilities.argmax(axis=1), probabilities.max(axis=1)
 
 
 def summarise(log_probabilities: Floats, labels: Labels, classes: Sequence[str]) -> Summary:
     """Return a classifier in numbers; log_probabilities: float64 (images, classes), natural logarithms."""
-    precision = average_precision(np.exp(log_probabilities), labels)
+    probabilities, predicted, _ = decide(log_probabilities)
+    precision, recall, f1 = precision_recall_f1(predicted, labels, len(classes))
     return Summary(
-        accuracy=float(np.mean(log_probabilities.argmax(axis=1) == labels)),
+        accuracy=float(np.mean(predicted == labels)),
         loss=float(-np.mean(log_probabilities[np.arange(len(labels)), labels])),
-        average_precision={
-            "macro": float(precision.mean()),
-            **dict(zip(classes, precision.tolist(), strict=True)),
-        },
+        average_precision=_named(average_precision(probabilities, labels), classes),
+        precision=_named(precision, classes),
+        recall=_named(recall, classes),
+        f1=_named(f1, classes),
     )
+
+
+def _named(scores: Floats, classes: Sequence[str]) -> dict[str, float]:
+    return {"macro": float(scores.mean()), **dict(zip(classes, scores.tolist(), strict=True))}
 
 
 def average_precision(probabilities: Floats, labels: Labels) -> Floats:
@@ -56,6 +79,40 @@ def average_precision(probabilities: Floats, labels: Labels) -> Floats:
         for index in range(probabilities.shape[1])
     ]
     return np.array(scores)
+
+
+def precision_recall_f1(predicted: Labels, labels: Labels, classes: int) -> tuple[Floats, Floats, Floats]:
+    """Return precision, recall and F1 of each class, each float64 (classes,), 0 to 1.
+
+    0 where they are not defined: precision where nothing is predicted, recall where there is no image.
+    """
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(classes), zero_division=0.0
+    )
+    return precision, recall, f1
+
+
+def mistakes(
+    confidence: Floats, right: npt.NDArray[np.bool_], count: int = MISTAKES
+) -> npt.NDArray[np.int64]:
+    """Return the positions of the `count` most confident mistakes, or of all if there are fewer.
+
+    confidence: float64 (images,), the probability of the likeliest class. right: bool (images,),
+    whether that is the label.
+
+    Returns int64 (n,), the most confident first; those of the same confidence in their own order.
+    """
+    wrong = np.flatnonzero(~right)
+    return wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+
+
+def decisions(predicted: Labels, labels: Labels, classes: Sequence[str]) -> dict[str, list[str]]:
+    """Return what was decided on each image, in words: columns `label`, `predicted` and `correct`."""
+    return {
+        "label": [classes[each] for each in labels],
+        "predicted": [classes[each] for each in predicted],
+        "correct": ["yes" if right else "no" for right in predicted == labels],
+    }
 
 
 def confusion(predicted: Labels, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
@@ -110,3 +167,8 @@ def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats =
         best = np.maximum.accumulate(precision)
         columns.append(best[len(recall) - np.searchsorted(recall[::-1], recalls) - 1])
     return np.stack(columns, axis=1)
+
+
+def precision_recall_table(probabilities: Floats, labels: Labels) -> Floats:
+    """Return rows of recall and the `precision_at_recall` of each class: float64 (points, 1 + classes)."""
+    return np.column_stack([RECALLS, precision_at_recall(probabilities, labels)])

@@ -2,7 +2,7 @@
 
 The format is the one that torch.utils.tensorboard.SummaryWriter produces, so every tool that reads
 its files reads these. What differs: no clock, host name or process id in the file's name or its
-events, and protobuf maps in a fixed order.
+events, protobuf maps in a fixed order, and histograms in TensorBoard's newer form.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
+from tensorboard.compat.proto.types_pb2 import DT_DOUBLE, DT_FLOAT, DT_STRING
+from tensorboard.plugins.histogram.metadata import create_summary_metadata as histogram_metadata
 from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
@@ -77,6 +78,11 @@ class EventWriter:
         """Write one point of a curve; TensorBoard keeps it as float32."""
         self._write_value(Summary.Value(tag=tag, simple_value=value), step)
 
+    def scalars(self, tag: str, values: Mapping[str, float]) -> None:
+        """Write one point of each of several curves, `<tag>/<name>`."""
+        for name, value in values.items():
+            self.scalar(f"{tag}/{name}", value)
+
     def image(self, tag: str, pixels: npt.NDArray[np.uint8], step: int = 0) -> None:
         """Write a picture: uint8 (height, width) grey or (height, width, 3) RGB, 0 to 255, unchanged."""
         height, width = pixels.shape[:2]
@@ -113,6 +119,32 @@ class EventWriter:
         )
         metadata = pr_curve_metadata("", "", thresholds)
         self._write_value(Summary.Value(tag=tag, tensor=content, metadata=metadata), step)
+
+    def histogram(
+        self, tag: str, edges: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], step: int = 0
+    ) -> None:
+        """Write a histogram; edges: float64 (bins + 1,), rising; counts: int64 (bins,).
+
+        It is a tensor (bins, 3) of left edge, right edge and count, as TensorBoard's own summaries
+        have it: what SummaryWriter writes is turned into that on reading, in float32, which is not
+        exact for counts above 2^24.
+        """
+        content = TensorProto(
+            dtype=DT_DOUBLE,
+            double_val=np.stack([edges[:-1], edges[1:], counts], axis=1).ravel().tolist(),
+            tensor_shape=TensorShapeProto(
+                dim=[TensorShapeProto.Dim(size=len(counts)), TensorShapeProto.Dim(size=3)]
+            ),
+        )
+        metadata = histogram_metadata("", "")
+        self._write_value(Summary.Value(tag=tag, tensor=content, metadata=metadata), step)
+
+    def histograms(
+        self, tag: str, values: Mapping[str, tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]
+    ) -> None:
+        """Write several histograms, edges and counts of each: `<tag>/<name>`."""
+        for name, (edges, counts) in values.items():
+            self.histogram(f"{tag}/{name}", edges, counts)
 
     def graph(self, graph: GraphDef) -> None:
         """Write a network's graph."""

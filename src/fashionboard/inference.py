@@ -1,12 +1,24 @@
 """A trained net applied to many images."""
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from fashionboard.network import normalise
+
+
+class Featured(Protocol):
+    """A net that tells what its last layer sees."""
+
+    def eval(self) -> object:
+        """Leave training mode."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map images as the net takes them to float32 (batch, features)."""
 
 
 def log_probabilities(
@@ -23,3 +35,16 @@ def log_probabilities(
         logits = [net(normalise(batch)) for batch in torch.from_numpy(pixels).split(batch_size)]
         # in float64, where no probability of a finite logit falls to zero
         return functional.log_softmax(torch.cat(logits).double(), dim=1).numpy()
+
+
+def features(net: Featured, pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.float32]:
+    """Return what the last layer of `net` sees of each image.
+
+    pixels: uint8 (images, 28, 28). batch_size: images a pass; bounds the memory.
+
+    Returns float32 (images, features).
+    """
+    net.eval()
+    with torch.no_grad():
+        batches = torch.from_numpy(pixels).split(batch_size)
+        return torch.cat([net.features(normalise(batch)) for batch in batches]).numpy()

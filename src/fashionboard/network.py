@@ -20,14 +20,17 @@ class Net(nn.Module):
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map float32 (batch, 1, 28, 28), normalised, to logits, float32 (batch, classes)."""
+    def features(self, x: Tensor) -> Tensor:
+        """Map float32 (batch, 1, 28, 28), normalised, to what the last layer sees, float32 (batch, 84)."""
         x = self.pool(functional.relu(self.conv1(x)))  # (batch, 6, 12, 12)
         x = self.pool(functional.relu(self.conv2(x)))  # (batch, 16, 4, 4)
         x = x.flatten(1)  # (batch, 256)
         x = functional.relu(self.fc1(x))  # (batch, 120)
-        x = functional.relu(self.fc2(x))  # (batch, 84)
-        logits: Tensor = self.fc3(x)  # (batch, classes)
+        return functional.relu(self.fc2(x))  # (batch, 84)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map float32 (batch, 1, 28, 28), normalised, to logits, float32 (batch, classes)."""
+        logits: Tensor = self.fc3(self.features(x))  # (batch, classes)
         return logits
 
 

@@ -71,9 +71,17 @@ class Train(_Section):
 class Evaluate(_Section):
     """The look at the test images."""
 
+    seed: Seed
+    points: Annotated[int, Field(ge=0, le=10_000)]  # the sprite bounds them, as in `Embed`
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     thresholds: Annotated[int, Field(ge=2, le=10_000)]
     threads: Threads
+
+    @model_validator(mode="after")
+    def _more_than_one_point(self) -> Self:
+        if self.points == 1:  # TensorBoard's page stays empty
+            raise ValueError("evaluate.points is 1, allowed: 0 for none, or 2 to 10,000")
+        return self
 
 
 class Params(_Section):

@@ -9,14 +9,14 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fashionboard.dataset import CLASSES
 from tests.repository import Repository
-from tests.servers import board, eventually, get, rows
+from tests.servers import board, content, eventually, get, rows
 
 EXPERIMENTS = {"lr-0.01": 0.01, "tiny": 1e-5}
 
@@ -114,19 +114,29 @@ def test_every_revision_shows_every_tab(lab: Repository, fast: bool) -> None:
             assert get(address, "plugin/graphs/info")[f"{name}/train"]["run_graph"]
             # TensorBoard reads every run's points when it is asked for the first, one after the other
             eventually(partial(points, address, f"{name}/embed"), [[100, 784]])
+            eventually(partial(points, address, f"{name}/evaluate"), [[100, 84]])
         # the files that the projector opens are links, too
-        labels = "plugin/projector/metadata?run=tiny%2Fembed&name=images"
-        assert set(served_text(address, labels).split("\n")[:100]) <= set(CLASSES)
+        projector = partial(content, address, name="images", run="tiny/embed")
+        assert set(projector("plugin/projector/metadata").decode().split("\n")[:100]) <= set(CLASSES)
+        for name in ("workspace", "tiny"):
+            check_features(lab, address, name)
         check_rows(address, {"main", "v1", *EXPERIMENTS})
         assert "lr-0.01" in served.said and "experiment" in served.said
     assert served.process.returncode == 0
     assert state(lab) == before
 
 
-def served_text(address: str, path: str) -> str:
-    with urlopen(f"{address}/data/{path}", timeout=10) as answer:
-        text: str = answer.read().decode()
-        return text
+def check_features(repository: Repository, address: str, name: str) -> None:
+    """Check that the projector has the points, columns and thumbnails of this revision and no other."""
+    served = partial(content, address, run=f"{name}/evaluate", name="features")
+    table = served("plugin/projector/metadata").decode()
+    assert table == recorded(repository, "runs/evaluate/features/metadata.tsv", name)
+    assert table.splitlines()[0] == "label\tpredicted\tcorrect" and len(table.splitlines()) == 101
+    lines = recorded(repository, "runs/evaluate/features/tensors.tsv", name).splitlines()
+    expected = np.array([line.split("\t") for line in lines], np.float32)
+    assert served("plugin/projector/tensor") == expected.tobytes()
+    with Image.open(io.BytesIO(served("plugin/projector/sprite_image"))) as sprite:
+        assert sprite.size == (280, 280)
 
 
 def check_rows(address: str, names: set[str]) -> None:

@@ -38,7 +38,7 @@ PARTS = {
         "evaluation.decide",
         "evaluation.summarise",
         "evaluation.confusion",
-        "evaluation.pr_counts",
+        "evaluation.pr_counts_by_class",
         "evaluation.precision_recall_table",
         "evaluation.mistakes",
         "evaluation.decisions",

@@ -151,6 +151,16 @@ def pr_counts(truth: npt.NDArray[np.bool_], probabilities: Floats, thresholds: i
     return np.stack(rows).astype(np.float64)
 
 
+def pr_counts_by_class(
+    probabilities: Floats, labels: Labels, classes: Sequence[str], thresholds: int
+) -> dict[str, Floats]:
+    """Return `pr_counts` of each class against the rest, by name."""
+    return {
+        name: pr_counts(labels == index, probabilities[:, index], thresholds)
+        for index, name in enumerate(classes)
+    }
+
+
 def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats = RECALLS) -> Floats:
     """Return the best precision that each class reaches at no less than each recall.
 

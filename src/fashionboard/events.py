@@ -146,6 +146,11 @@ class EventWriter:
         for name, (edges, counts) in values.items():
             self.histogram(f"{tag}/{name}", edges, counts)
 
+    def pr_curves(self, tag: str, counts: Mapping[str, npt.NDArray[np.float64]]) -> None:
+        """Write several precision-recall curves, `<tag>/<name>`."""
+        for name, each in counts.items():
+            self.pr_curve(f"{tag}/{name}", each)
+
     def graph(self, graph: GraphDef) -> None:
         """Write a network's graph."""
         self._write(Event(graph_def=graph.SerializeToString(deterministic=True)), step=0)

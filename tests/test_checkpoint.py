@@ -21,6 +21,13 @@ def test_the_net_comes_back_whole(tmp_path: Path) -> None:
         assert torch.equal(loaded.state_dict()[name], tensor)
 
 
+def test_a_file_says_of_itself_what_it_is(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "net", network.initial(3, classes=3), ORIGIN)
+    net, origin = checkpoint.load_with_origin(tmp_path / "net")
+    assert origin == ORIGIN
+    assert torch.equal(net.fc3.weight, network.initial(3, classes=3).fc3.weight)
+
+
 def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from fashionboard import checkpoint, network;"

@@ -46,6 +46,7 @@ def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
         errors.DataError,
         errors.DownloadError,
         errors.ModelError,
+        errors.PictureError,
         errors.TrainingError,
     ],
 )

@@ -51,6 +51,11 @@ def load(path: Path, expected: Origin | None = None) -> Net:
     return net
 
 
+def load_with_origin(path: Path) -> tuple[Net, Origin]:
+    """Build the net that `path` holds, by what the file says of itself; raises ModelError as `load` does."""
+    return _read(path)
+
+
 def origin(path: Path) -> Origin:
     """Return what the model at `path` was trained on; raises ModelError as `load` does."""
     return _read(path)[1]

@@ -14,11 +14,13 @@ def main() -> None:
     # a terminal that cannot show a name shows its code
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(
-        prog="fashionboard", description="DVC experiments in TensorBoard, and a check on the pipeline."
+        prog="fashionboard",
+        description="DVC experiments in TensorBoard, a check on the pipeline, and a model's predictions.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands)
     _add_verify(commands)
+    _add_predict(commands)
     arguments = parser.parse_args(own)
     if after is not None and arguments.command != "board":
         parser.error(f"{arguments.command} takes nothing after --")
@@ -141,3 +143,35 @@ def _verify(arguments: argparse.Namespace) -> None:
     if verdict.different:
         sys.exit(1)
     print(f"All {len(verdict.results)} outputs are, byte for byte, those that HEAD's dvc.lock records.")
+
+
+def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    predict = commands.add_parser(
+        "predict",
+        help="tell what a trained model takes pictures for",
+        allow_abbrev=False,
+        description="Tell what a trained model takes pictures for: a line for each, with the three likeliest "
+        "classes. A picture shows one thing on a plain background, light or dark.",
+    )
+    predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture that Pillow opens")
+    predict.add_argument(
+        "--model",
+        type=_file,
+        default=Path("models/net.safetensors"),
+        metavar="FILE",
+        help="the model; with --rev, from the root of the repository (default: %(default)s)",
+    )
+    predict.add_argument(
+        "--rev", help="a branch, tag, commit or experiment: take its model, from DVC's cache"
+    )
+    predict.add_argument("--json", action="store_true", help="print a JSON object a line")
+    predict.set_defaults(run=_predict)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    # numpy and Pillow take a while to import: not for --help
+    from fashionboard import predict
+
+    options = predict.Options(tuple(arguments.images), arguments.model, arguments.rev, arguments.json)
+    if not predict.run(options):
+        sys.exit(1)

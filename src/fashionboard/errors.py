@@ -26,6 +26,10 @@ class ModelError(FashionboardError):
     """A model file is missing, damaged or from another network."""
 
 
+class PictureError(FashionboardError):
+    """A picture cannot be read, or there is nothing on it."""
+
+
 class TrainingError(FashionboardError):
     """Training cannot start or cannot go on with these parameters."""
 
@@ -38,6 +42,12 @@ class BoardError(FashionboardError):
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
+def line(error: FashionboardError) -> str:
+    """Return what is printed of `error`."""
+    # what is found may hold line ends of its own
+    return f"error: {' '.join(str(error).split())}"
+
+
 def run(main: Callable[[], None]) -> None:
     """Call `main`; end the process with one line and exit code 1 if it raises a FashionboardError.
 
@@ -46,8 +56,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except FashionboardError as error:
-        # what is found may hold line ends of its own
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        sys.exit(line(error))
     except BrokenPipeError:
         # who was reading has seen enough; Python would complain once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

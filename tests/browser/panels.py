@@ -280,3 +280,53 @@ def settings(root: Path) -> dict[str, Any]:
 def metrics(root: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((root / "metrics" / "evaluate.json").read_text())
     return found
+
+
+def histograms(page: Page, root: Path) -> None:
+    """One of each of the model's tensors, and of each layer's output, with all their values in it."""
+    page.open("histograms")
+    net = checkpoint.load(root / "models" / "net.safetensors")
+    weights = {f"weights/{name}": tensor for name, tensor in net.named_parameters()}
+    # the pooling layer is called twice
+    outputs = {f"activations/{name}" for name, _ in net.named_children()} | {"activations/pool 2"}
+    cards = page.wait("tf-histogram-loader", len(weights) + len(outputs))
+    shown = {page.script("return arguments[0].tag", card): card for card in cards}
+    assert set(shown) == set(weights) | outputs
+    for tag, tensor in weights.items():
+        chart = page.wait("vz-histogram-timeseries", within=shown[tag])[0]
+        (drawn,) = page.eventually("return arguments[0]._data", chart)
+        # TensorBoard spreads the counts over thirty bins of its own
+        assert np.isclose(sum(each["y"] for each in drawn["bins"]), tensor.numel(), rtol=1e-9, atol=0), tag
+        first, last = drawn["bins"][0], drawn["bins"][-1]
+        assert first["x"] <= tensor.min() and tensor.max() <= last["x"] + last["dx"], tag
+
+
+def features(page: Page, root: Path) -> None:
+    """The second projector: test images where the net has them, with what it took them for."""
+    page.open("projector")
+    for _ in range(2):
+        page.driver.switch_to.frame(page.wait("iframe")[0])
+    try:
+        view = page.wait("vz-projector")[0]
+        page.eventually("return arguments[0].dataSet?.spriteAndMetadataInfo?.stats", view)
+        (menu,) = [each for each in page.find("paper-dropdown-menu") if "2 runs found" in each.text]
+        menu.click()
+        (item,) = [each for each in page.wait("paper-item", 2, menu) if each.text == "evaluate"]
+        item.click()
+        page.eventually("return arguments[0].dataSet?.dim[1] == 84", view)
+        page.eventually("return arguments[0].dataSet.spriteAndMetadataInfo?.spriteImage?.naturalWidth", view)
+        told = page.script("return arguments[0].dataSet.points.map(each => each.metadata)", view)
+        probabilities, labels = probabilities_and_labels(root)
+        # fewer than are asked for: all of them, in the generator's order
+        order = np.random.default_rng(settings(root)["evaluate"]["seed"]).permutation(len(labels))
+        predicted = probabilities.argmax(axis=1)
+        assert told == [
+            {
+                "label": CLASSES[labels[each]],
+                "predicted": CLASSES[predicted[each]],
+                "correct": "yes" if predicted[each] == labels[each] else "no",
+            }
+            for each in order
+        ]
+    finally:
+        page.driver.switch_to.default_content()

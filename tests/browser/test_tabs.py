@@ -33,6 +33,8 @@ PANELS = (
     panels.projector,
     panels.pr_curves,
     panels.text,
+    panels.histograms,
+    panels.features,
 )
 
 

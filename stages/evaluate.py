@@ -37,8 +37,8 @@ def main() -> None:
         events.scalar("accuracy", summary.accuracy)
         events.image("confusion matrix", figures.confusion(confusion, about.classes, tested))
         events.text("data_set", f"Evaluated on {tested}.")
-    curves = np.column_stack([evaluation.RECALLS, evaluation.precision_at_recall(probabilities, test.labels)])
-    outputs.write_csv(PLOTS / "precision_recall.csv", ["recall", *about.classes], curves.tolist())
+    curves = evaluation.curve_points(probabilities, test.labels, about.classes)
+    outputs.write_csv(PLOTS / "precision_recall.csv", ["class", "recall", "precision"], curves)
     decisions = [(about.classes[a], about.classes[b]) for a, b in zip(test.labels, predicted, strict=True)]
     outputs.write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], decisions)
     outputs.write_json(METRICS, {"data_set": about.name, **asdict(summary)})

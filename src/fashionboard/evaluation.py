@@ -94,6 +94,18 @@ def pr_counts(truth: npt.NDArray[np.bool_], probabilities: Floats, thresholds: i
     return np.stack(rows).astype(np.float64)
 
 
+def curve_points(
+    probabilities: Floats, labels: Labels, classes: Sequence[str]
+) -> list[tuple[str, float, float]]:
+    """Return the points of each class's curve: its name, a recall, and the precision there, 0 to 1."""
+    precision = precision_at_recall(probabilities, labels)
+    return [
+        (name, recall, best)
+        for name, column in zip(classes, precision.T.tolist(), strict=True)
+        for recall, best in zip(RECALLS.tolist(), column, strict=True)
+    ]
+
+
 def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats = RECALLS) -> Floats:
     """Return the best precision that each class reaches at no less than each recall.
 

@@ -32,11 +32,11 @@ _NAME, _LABEL = 0.95, 1.0
 # of `confusion`: the most classes with numbers in the cells; inches a cell needs with one and without;
 # inches beside the cells and the names
 _NUMBERED, _CELLS, _BESIDE = 10, (0.25, 0.11), 0.3
+# how often a layout is made again where it is not right at once: each comes closer
+_LAYOUTS = 4
 # blue and orange of Okabe and Ito, "Color Universal Design", which colour-blind readers can tell apart
 _BLUE, _ORANGE = "#0072b2", "#e69f00"
 _RIGHT, _WRONG = "green", "red"
-# how often a layout is made again: each comes closer
-_LAYOUTS = 4
 
 
 @_same_everywhere
@@ -132,7 +132,8 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str)
     names = _labels(classes, 7)
     beside = _BESIDE + max(_width(name, 7) for name in names)
     grown = max(0.0, len(classes) * _CELLS[len(classes) > _NUMBERED] + beside - _WIDTH)
-    figure = _figure(height=3.6 + grown, width=_WIDTH + grown)
+    figure = _figure(height=3.6 + grown)
+    figure.set_figwidth(_WIDTH + grown)
     axes = figure.add_subplot(xlabel="predicted", ylabel="label")
     axes.set_title(_fitted(title, 8, _WIDTH + grown - beside), fontsize=8)
     axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
@@ -145,6 +146,28 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str)
         shade = "black" if shares[row, column] > 0.5 else "white"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade, fontsize=6)
     return _render(figure)
+
+
+def _figure(height: float) -> Figure:
+    return Figure(figsize=(_WIDTH, height), dpi=_DPI, layout="constrained")
+
+
+def _render(figure: Figure) -> Pixels:
+    """Draw `figure`, uint8 (height, width, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    # with few classes, or long names, the first layout may leave something out
+    if figure.get_layout_engine() and _cuts(figure):
+        for _ in range(_LAYOUTS):
+            canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def _cuts(figure: Figure) -> bool:
+    """Say whether anything drawn reaches over the edge of the figure."""
+    left, lower, right, upper = figure.get_tightbbox().extents  # inches
+    width, height = figure.get_size_inches()
+    return bool(min(left, lower, width - right, height - upper) < 0)
 
 
 def _labels(classes: Sequence[str], points: float) -> list[str]:
@@ -167,25 +190,3 @@ def _width(text: str, points: float) -> float:
     font = FontProperties(size=points)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width) / 72
-
-
-def _figure(height: float, width: float = _WIDTH) -> Figure:
-    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-
-
-def _cuts(figure: Figure) -> bool:
-    """Say whether anything drawn reaches over the edge of the figure."""
-    left, lower, right, upper = figure.get_tightbbox().extents  # inches
-    width, height = figure.get_size_inches()
-    return bool(min(left, lower, width - right, height - upper) < 0)
-
-
-def _render(figure: Figure) -> Pixels:
-    """Draw `figure`, uint8 (height, width, 3)."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    # with few classes, or long names, the first layout may leave something out
-    if figure.get_layout_engine() and _cuts(figure):
-        for _ in range(_LAYOUTS):
-            canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()

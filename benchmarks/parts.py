@@ -39,7 +39,7 @@ PARTS = {
         "evaluation.summarise",
         "evaluation.confusion",
         "evaluation.pr_counts_by_class",
-        "evaluation.precision_recall_table",
+        "evaluation.curve_points",
         "evaluation.mistakes",
         "evaluation.decisions",
         "calibration.measure",

@@ -1,9 +1,9 @@
-"""Stage `download`: the four files of the data set, fetched and verified, or drawn."""
+"""Stage `download`: the four files of the data set, fetched, drawn or one's own, and verified."""
 
 import os
 from pathlib import Path
 
-from fashionboard import dataset, download, drawn, errors, params
+from fashionboard import dataset, download, drawn, errors, local, params
 
 OUT = Path("data/raw")
 
@@ -15,6 +15,9 @@ def main() -> None:
         train = drawn.draw(wanted.train_images, wanted.seed, "train")
         test = drawn.draw(wanted.test_images, wanted.seed, "test")
         dataset.save(OUT, drawn.DESCRIPTION, {"train": train, "test": test})
+    elif settings.dataset.startswith(local.PREFIX):
+        about, splits = local.read(local.folder(settings.dataset, os.environ))
+        dataset.save(OUT, about, splits)
     else:
         sources = download.sources(settings.mirrors, os.environ)
         download.fetch(OUT, sources, settings.timeout, settings.retries)

@@ -48,8 +48,8 @@ def main() -> None:
         known = evaluation.decisions(predicted[chosen], test.labels[chosen], about.classes)
         projector.write(RUN, "features", features, known, test.pixels[chosen])
         events.text("data_set", f"Evaluated on {tested}.")
-    curves = evaluation.precision_recall_table(probabilities, test.labels)
-    outputs.write_csv(PLOTS / "precision_recall.csv", ["recall", *about.classes], curves.tolist())
+    curves = evaluation.curve_points(probabilities, test.labels, about.classes)
+    outputs.write_csv(PLOTS / "precision_recall.csv", ["class", "recall", "precision"], curves)
     decided = [(about.classes[a], about.classes[b]) for a, b in zip(test.labels, predicted, strict=True)]
     outputs.write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], decided)
     outputs.write_bytes(PLOTS / "confusion.png", images.png(matrix))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,11 @@ def test_the_card_gives_counts_mean_and_deviation(noise: Images) -> None:
     assert "| **training images** | 11 |" in text
     assert "| **size** | 4 x 5 pixels" in text
     assert "`drawn`" in text and "MIT" in text
+
+
+def test_a_bar_in_a_name_does_not_end_a_cell(noise: Images) -> None:
+    text = card.markdown(replace(drawn.DESCRIPTION, classes=("a|b", "c")), noise, noise)
+    assert r"| **classes** | a\|b, c |" in text
 
 
 @pytest.mark.parametrize("level", [0, 255])

@@ -72,6 +72,17 @@ def test_interpolated_precision_is_the_maximum_of_scikit_learns_curve() -> None:
         assert ours[:, index] == pytest.approx(expected)
 
 
+def test_the_points_of_curves_are_those_of_each_class_in_order() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 3, 500)
+    probabilities = generator.dirichlet(np.ones(3), 500)
+    points = evaluation.curve_points(probabilities, labels, ["a", "b", "c"])
+    curves = evaluation.precision_at_recall(probabilities, labels)
+    assert [point[0] for point in points] == [name for name in "abc" for _ in range(101)]
+    assert [point[1] for point in points] == evaluation.RECALLS.tolist() * 3
+    assert [point[2] for point in points] == [*curves[:, 0], *curves[:, 1], *curves[:, 2]]
+
+
 def test_confusion_has_labels_in_rows_and_a_place_for_absent_classes() -> None:
     counts = evaluation.confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=3)
     assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
@@ -138,11 +149,3 @@ def test_decisions_are_said_in_words() -> None:
     found = evaluation.decisions(np.array([1, 1]), np.array([0, 1]), ["a", "b"])
     assert found == {"label": ["a", "b"], "predicted": ["b", "b"], "correct": ["no", "yes"]}
     assert list(found) == ["label", "predicted", "correct"]
-
-
-def test_the_table_of_curves_begins_with_recall() -> None:
-    both = np.stack([1 - PROBABILITIES, PROBABILITIES], axis=1)
-    table = evaluation.precision_recall_table(both, TRUTH.astype(int))
-    assert table.shape == (101, 3)
-    assert table[:, 0].tolist() == evaluation.RECALLS.tolist()
-    assert np.array_equal(table[:, 1:], evaluation.precision_at_recall(both, TRUTH.astype(int)))

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,22 @@ def test_damaged_content_is_refused(tmp_path: Path, content: bytes, message: str
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(DataError, match=message):
         idx.read(tmp_path / "file")
+
+
+def test_a_compressed_file_is_the_same(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    (tmp_path / "file.gz").write_bytes(gzip.compress(idx.encode(array)))
+    assert np.array_equal(idx.read(tmp_path / "file.gz"), array)
+
+
+def test_a_damaged_compressed_file_is_refused_with_the_readers_advice(tmp_path: Path) -> None:
+    whole = gzip.compress(idx.encode(np.arange(250, dtype=np.uint8)))
+    wrong = bytearray(whole)
+    wrong[30] ^= 255
+    for content in (whole[:-9], whole[:100], b"", b"\0\0\x08\x01\0\0\0\x01a", bytes(wrong)):
+        (tmp_path / "file.gz").write_bytes(content)
+        with pytest.raises(DataError, match=r"file\.gz: expected .*; mend it$"):
+            idx.read(tmp_path / "file.gz", "mend it")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -57,8 +57,10 @@ def test_every_way_to_write_a_float_is_the_same_float(tmp_path: Path, root: Path
         (
             "dataset: fashion-mnist",
             "dataset: mnist",
-            "data.dataset is 'mnist', allowed: fashion-mnist or drawn",
+            "data.dataset is 'mnist', allowed: fashion-mnist or drawn or idx:PATH, a folder",
         ),
+        ("dataset: fashion-mnist", "dataset: 'idx:'", "data.dataset is 'idx:', allowed: fashion-mnist or"),
+        ("dataset: fashion-mnist", 'dataset: "idx:a\\0b"', "data.dataset is 'idx:a\\x00b', allowed: fashion"),
         ("- http://fashion", "- ftp://fashion", "allowed: a list of one or more http(s) URLs"),
         ("embed:", "embedd:", "embedd is not a parameter, allowed: the keys data, visualize, embed"),
     ],
@@ -113,6 +115,12 @@ def test_more_points_than_drawn_images_are_refused_before_anything_runs(tmp_path
     path.write_text(text.replace("train_images: 12000", "train_images: 99"))
     with pytest.raises(ParameterError, match=r"embed\.points is 100, allowed: at most .* which is 99"):
         params.load(path)
+
+
+@pytest.mark.parametrize("path", ["letters", "/a b/größe", "~/x", "../x:y"])
+def test_a_folder_of_ones_own_is_a_data_set(tmp_path: Path, root: Path, path: str) -> None:
+    written = changed(tmp_path, root, "dataset: fashion-mnist", f"dataset: idx:{path}")
+    assert params.load(written).data.dataset == f"idx:{path}"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -202,8 +202,12 @@ def test_dvc_plots_draw_loss_ten_precision_recall_lines_and_confusion(finished: 
     assert set(shown) == {"training loss", "precision-recall", "confusion"}
     points = {name: plot["content"]["data"]["values"] for name, (plot,) in shown.items()}
     assert [point["step"] for point in points["training loss"]] == ["29", "59", "89", "99"]
-    assert {point["field"] for point in points["precision-recall"]} == set(CLASSES)
+    assert list(dict.fromkeys(point["class"] for point in points["precision-recall"])) == list(CLASSES)
     assert len(points["precision-recall"]) == 101 * len(CLASSES)
+    assert all(0 <= float(point["precision"]) <= 1 for point in points["precision-recall"])
+    (plot,) = shown["precision-recall"]
+    assert plot["content"]["facet"]["field"] == "class"
+    assert plot["content"]["spec"]["encoding"]["y"]["field"] == "precision"
     assert len(points["confusion"]) == 100
 
 

@@ -28,8 +28,12 @@ def markdown(description: Description, train: Images, test: Images) -> str:
         "licence": description.licence,
     }
     return "\n".join(
-        ["| | |", "| --- | --- |", *(f"| **{name}** | {value} |" for name, value in rows.items())]
+        ["| | |", "| --- | --- |", *(f"| **{name}** | {_cell(value)} |" for name, value in rows.items())]
     )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
 
 
 def _histogram(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -161,6 +161,18 @@ def pr_counts_by_class(
     }
 
 
+def curve_points(
+    probabilities: Floats, labels: Labels, classes: Sequence[str]
+) -> list[tuple[str, float, float]]:
+    """Return the points of each class's curve: its name, a recall, and the precision there, 0 to 1."""
+    precision = precision_at_recall(probabilities, labels)
+    return [
+        (name, recall, best)
+        for name, column in zip(classes, precision.T.tolist(), strict=True)
+        for recall, best in zip(RECALLS.tolist(), column, strict=True)
+    ]
+
+
 def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats = RECALLS) -> Floats:
     """Return the best precision that each class reaches at no less than each recall.
 
@@ -177,8 +189,3 @@ def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats =
         best = np.maximum.accumulate(precision)
         columns.append(best[len(recall) - np.searchsorted(recall[::-1], recalls) - 1])
     return np.stack(columns, axis=1)
-
-
-def precision_recall_table(probabilities: Floats, labels: Labels) -> Floats:
-    """Return rows of recall and the `precision_at_recall` of each class: float64 (points, 1 + classes)."""
-    return np.column_stack([RECALLS, precision_at_recall(probabilities, labels)])

@@ -5,6 +5,7 @@ No pyplot: it keeps figures in a global list and picks a window system.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
 
-# a person's own matplotlibrc, or what a notebook has set, must not change what is drawn
-_same_everywhere = style.context("default")
+# a person's own matplotlibrc, or what a notebook has set, must not change what is drawn; a $ is no formula
+_same_everywhere = style.context(["default", {"text.parse_math": False}])
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.integer]
@@ -26,6 +28,13 @@ _DPI = 200
 _SMALL = 7  # points: the smallest text that is legible there
 # inches in `predictions`: a row, the title in it, the image under that
 _ROW, _TITLE, _IMAGE = 2.1, 0.46, 1.58
+# inches for a class's name in a title of `predictions`, and beside an axis
+_NAME, _LABEL = 0.95, 1.0
+# of `confusion`: the most classes with numbers in the cells; inches a cell needs with one and without;
+# inches beside the cells and the names
+_NUMBERED, _CELLS, _BESIDE = 10, (0.25, 0.11), 0.3
+# how often a layout is made again where it is not right at once: each comes closer
+_LAYOUTS = 4
 # blue and orange of Okabe and Ito, "Color Universal Design", which colour-blind readers can tell apart
 _BLUE, _ORANGE = "#0072b2", "#e69f00"
 # at least 4.5 : 1 against white, as WCAG 2.2 asks of text (criterion 1.4.3); matplotlib's "red" has 4.0
@@ -53,6 +62,7 @@ def predictions(
     columns = min(2, len(pixels))
     rows = math.ceil(len(pixels) / columns)
     figure = Figure(figsize=(_WIDTH, _ROW * rows), dpi=_DPI)
+    names = [_fitted(name, 9, _NAME) for name in classes]
     # one for all, in inches from the top left: each Axes of its own takes as long as all else here
     axes = figure.add_axes((0, 0, 1, 1))
     for index, image in enumerate(pixels):
@@ -65,8 +75,8 @@ def predictions(
         axes.text(
             middle,
             top - 0.06,
-            f"{'✓' if right else '✗'} {classes[predicted[index]]}, {confidence[index]:.1%}\n"
-            f"(label: {classes[labels[index]]})",
+            f"{'✓' if right else '✗'} {names[predicted[index]]}, {confidence[index]:.1%}\n"
+            f"(label: {names[labels[index]]})",
             color=_RIGHT if right else _WRONG,
             fontsize=9,
             horizontalalignment="center",
@@ -91,7 +101,7 @@ def class_grid(pixels: Pixels, labels: Labels, classes: Sequence[str], columns: 
     figure = _figure(height=0.25 * len(classes))
     axes = figure.add_subplot(xticks=[])
     axes.imshow(canvas, cmap="gray", vmin=0, vmax=255, extent=(0, columns, len(classes), 0))
-    axes.set_yticks(np.arange(len(classes)) + 0.5, classes)
+    axes.set_yticks(np.arange(len(classes)) + 0.5, _labels(classes, 8))
     axes.tick_params(length=0, labelsize=8)
     return _render(figure)
 
@@ -99,18 +109,20 @@ def class_grid(pixels: Pixels, labels: Labels, classes: Sequence[str], columns: 
 @_same_everywhere
 def class_balance(train: Labels, test: Labels, classes: Sequence[str]) -> Pixels:
     """Draw how many images of each class there are; train and test: labels (images,)."""
-    figure = _figure(height=3.4)
+    # the legend and the axis, and the same for each class
+    figure = _figure(height=0.9 + 0.25 * len(classes))
     axes = figure.add_subplot(xlabel="images")
     places = np.arange(len(classes))
     for offset, name, labels, colour in ((-0.2, "train", train, _BLUE), (0.2, "test", test, _ORANGE)):
         counts = np.bincount(labels, minlength=len(classes))
         bars = axes.barh(places + offset, counts, 0.4, label=name, color=colour)
         axes.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7)
-    axes.set_yticks(places, classes)
+    axes.set_yticks(places, _labels(classes, 8))
     axes.invert_yaxis()
     axes.margins(x=0.15, y=0.02)
     axes.tick_params(labelsize=8)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.13), ncols=2, frameon=False, fontsize=8)
+    above = 1 + 1.3 / len(classes)  # in heights of the axes
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, above), ncols=2, frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     return _render(figure)
 
@@ -119,16 +131,23 @@ def class_balance(train: Labels, test: Labels, classes: Sequence[str]) -> Pixels
 def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> Pixels:
     """Draw a confusion matrix, int64 (classes, classes), rows by label and columns by prediction.
 
-    A cell's shade is its share of the row, so that classes of different sizes compare.
+    A cell's shade is its share of the row, so that classes of different sizes compare. With more than ten
+    classes there are no numbers in the cells, and with many the figure grows in width, too.
     """
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    figure = _figure(height=3.6)
+    names = _labels(classes, 7)
+    beside = _BESIDE + max(_width(name, 7) for name in names)
+    grown = max(0.0, len(classes) * _CELLS[len(classes) > _NUMBERED] + beside - _WIDTH)
+    figure = _figure(height=3.6 + grown)
+    figure.set_figwidth(_WIDTH + grown)
     axes = figure.add_subplot(xlabel="predicted", ylabel="label")
-    axes.set_title(title, fontsize=8)
+    axes.set_title(_fitted(title, 8, _WIDTH + grown - beside), fontsize=8)
     axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
-    axes.set_xticks(np.arange(len(classes)), classes, rotation=90)
-    axes.set_yticks(np.arange(len(classes)), classes)
+    axes.set_xticks(np.arange(len(classes)), names, rotation=90)
+    axes.set_yticks(np.arange(len(classes)), names)
     axes.tick_params(labelsize=7)
+    if len(classes) > _NUMBERED:
+        return _render(figure)
     for row, column in np.ndindex(*counts.shape):
         shade = "black" if shares[row, column] >= _LIGHT else "white"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=shade, fontsize=7)
@@ -219,4 +238,37 @@ def _render(figure: Figure) -> Pixels:
     """Draw `figure`, uint8 (height, width, 3)."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
+    # with few classes, or long names, the first layout may leave something out
+    if figure.get_layout_engine() and _cuts(figure):
+        for _ in range(_LAYOUTS):
+            canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
+def _cuts(figure: Figure) -> bool:
+    """Say whether anything drawn reaches over the edge of the figure."""
+    left, lower, right, upper = figure.get_tightbbox().extents  # inches
+    width, height = figure.get_size_inches()
+    return bool(min(left, lower, width - right, height - upper) < 0)
+
+
+def _labels(classes: Sequence[str], points: float) -> list[str]:
+    return [_fitted(name, points, _LABEL) for name in classes]
+
+
+@lru_cache(maxsize=1000)
+def _fitted(text: str, points: float, inches: float) -> str:
+    """Cut a text that is wider than `inches` in a font of `points`, and end it in three dots."""
+    if _width(text, points) <= inches:
+        return text
+    cut = max(
+        length for length in range(len(text)) if not length or _width(f"{text[:length]}…", points) <= inches
+    )
+    return f"{text[:cut].rstrip()}…"
+
+
+def _width(text: str, points: float) -> float:
+    """Return the width of a text in inches."""
+    font = FontProperties(size=points)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width) / 72

@@ -3,8 +3,10 @@
 Format: http://yann.lecun.com/exdb/mnist/ (bottom of the page).
 """
 
+import gzip
 import math
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +17,37 @@ from fashionboard.errors import DataError
 _UNSIGNED_BYTE = 0x08
 # as many as numpy has
 _MAX_AXES = 64
+_ADVICE = "delete it and run `dvc repro download`"
 
 
-def read(path: Path) -> npt.NDArray[np.uint8]:
-    """Return the array in an uncompressed IDX file, uint8, in the file's own shape.
+def read(path: Path, advice: str = _ADVICE) -> npt.NDArray[np.uint8]:
+    """Return the array in an IDX file, plain or .gz, uint8, in the file's own shape.
+
+    advice: what to do about a file that is damaged; part of the error.
 
     Raises:
         DataError: the file is missing, is not IDX of unsigned bytes, or its length is not the
             one that its header gives.
     """
     try:
-        content = np.fromfile(path, np.uint8)
+        content = _unpacked(path) if path.suffix == ".gz" else np.fromfile(path, np.uint8)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected a whole gzip file, found a damaged one ({error}); {advice}"
+        ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); run `dvc repro download`") from None
-    shape = _shape(content[: _header(_MAX_AXES)].tobytes(), len(content), path)
+    shape = _shape(content[: _header(_MAX_AXES)].tobytes(), len(content), path, advice)
     return content[_header(len(shape)) :].reshape(shape)
 
 
-def _shape(start: bytes, length: int, path: Path) -> tuple[int, ...]:
+def _unpacked(path: Path) -> npt.NDArray[np.uint8]:
+    with gzip.open(path) as file:
+        return np.frombuffer(file.read(), np.uint8)
+
+
+def _shape(start: bytes, length: int, path: Path, advice: str) -> tuple[int, ...]:
     """Return the shape in an IDX file's header; start: the file's first bytes; length: of all of it."""
-    advice = "delete it and run `dvc repro download`"
     if len(start) < 4 or start[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
         raise DataError(
             f"{path}: expected an IDX file of unsigned bytes (00 00 08), "

@@ -33,7 +33,13 @@ class Drawn(_Section):
 class Data(_Section):
     """Where the images come from."""
 
-    dataset: Literal["fashion-mnist", "drawn"]
+    dataset: Annotated[
+        str,
+        Field(
+            pattern=r"^(fashion-mnist|drawn|idx:[^\x00\n]+)$",
+            description="fashion-mnist or drawn or idx:PATH, a folder",
+        ),
+    ]
     mirrors: Annotated[list[Annotated[str, Field(pattern=r"^https?://.+")]], Field(min_length=1)]
     timeout: Annotated[float, Field(gt=0, le=600)]
     retries: Annotated[int, Field(ge=0, le=10)]
@@ -156,6 +162,8 @@ def _allowed(location: tuple[int | str, ...]) -> str:
         return " or ".join(get_args(kind))
     if get_origin(kind) is list:
         return "a list of one or more http(s) URLs"
+    if field and field.description:
+        return field.description
     bounds = [
         f"{sign} {getattr(limit, name):,}"
         for limit in (field.metadata if field else ())

@@ -23,7 +23,7 @@ def tried(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Rep
     clone = finished.clone(tmp_path_factory.mktemp("clone") / "tried")
     clone.git("tag", "-a", "v1", "-m", "first")
     clone.dvc("checkout", "-q")
-    clone.dvc("exp", "run", "-q", "-n", "faster", "-S", "train.lr=0.02")
+    clone.dvc("exp", "run", "-q", "-n", "faster", "-S", "train.lr=0.02", "train")
     page = Image.new("RGB", (100, 100), "white")
     page.paste("black", (30, 10, 70, 90))
     page.save(clone.path / "page.png")
@@ -56,8 +56,8 @@ def test_the_command_takes_the_model_of_a_revision_also_from_a_subfolder(tried: 
     page = str(tried.path / "page.png")
     experiment, main = (call(inner, page, "--rev", name) for name in ("faster", "main"))
     assert (experiment.returncode, main.returncode) == (0, 0)
+    assert experiment.stdout.startswith(f"{page}: ") and main.stdout.startswith(f"{page}: ")
     assert experiment.stdout != main.stdout
-    assert experiment.stdout == call(tried, page).stdout
 
 
 def test_an_unknown_revision_is_one_line(tried: Repository) -> None:

@@ -199,7 +199,9 @@ def test_evaluate_writes_features_as_points_with_what_was_decided(finished: Repo
 
 def test_dvc_plots_draw_loss_ten_precision_recall_lines_and_confusion(finished: Repository) -> None:
     shown = json.loads(finished.dvc("plots", "show", "--json"))["data"]
-    assert set(shown) == {"training loss", "precision-recall", "confusion"}
+    assert set(shown) == {"training loss", "precision-recall", "confusion", "plots/evaluate/confusion.png"}
+    (picture,) = shown.pop("plots/evaluate/confusion.png")
+    assert picture["type"] == "image"
     points = {name: plot["content"]["data"]["values"] for name, (plot,) in shown.items()}
     assert [point["step"] for point in points["training loss"]] == ["29", "59", "89", "99"]
     assert list(dict.fromkeys(point["class"] for point in points["precision-recall"])) == list(CLASSES)

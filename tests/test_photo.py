@@ -1,5 +1,6 @@
 """Real files in every format that Pillow writes and reads, whole and damaged."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -150,7 +151,12 @@ def refusal(path: Path) -> str:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "gone") == "cannot be read (No such file or directory)"
+    assert refusal(tmp_path / "gone") == "expected a picture, found no such file; see where it is"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe") == "expected a picture, found no ordinary file"
 
 
 def test_a_folder(tmp_path: Path) -> None:

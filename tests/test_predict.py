@@ -117,7 +117,7 @@ def test_a_missing_or_foreign_model_is_one_line(tmp_path: Path, garments: Images
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
     (tmp_path / "foreign").write_bytes(b"something else")
     for name, reason in (
-        ("models/net.safetensors", "expected a model, found no such file; run `dvc repro train`"),
+        ("models/net.safetensors", "expected a model, found no such file; name one with --model, or have "),
         ("foreign", "expected a safetensors file"),
         (".", "expected a model, found no such file"),
     ):

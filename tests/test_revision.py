@@ -78,7 +78,8 @@ def test_a_model_that_is_not_in_the_cache_is_one_line_that_says_how_to_bring_it(
         done = call(bare, str(tried.path / "page.png"), "--rev", name)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == (
-            f"error: {name}: models/net.safetensors is not in DVC's cache; bring it with {advice}\n"
+            f"error: {name}: models/net.safetensors is not in DVC's cache; bring it with {advice}, "
+            "if whoever trained it has pushed it\n"
         )
 
 

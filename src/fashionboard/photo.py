@@ -21,6 +21,9 @@ def read(path: Path) -> Image.Image:
         PictureError: there is no such file, it holds no picture or a damaged one, or one of more than
             Image.MAX_IMAGE_PIXELS pixels, which may be a small file that fills the memory.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # a pipe would be waited for
+        raise PictureError(f"{path}: expected a picture, found no ordinary file")
     try:
         with warnings.catch_warnings():
             # of much that does not matter here; a bomb that Pillow would only warn of does
@@ -34,6 +37,8 @@ def read(path: Path) -> Image.Image:
     except UnidentifiedImageError:
         found = "something else" if path.stat().st_size else "an empty file"
         raise PictureError(f"{path}: expected a picture that Pillow opens, found {found}") from None
+    except FileNotFoundError:
+        raise PictureError(f"{path}: expected a picture, found no such file; see where it is") from None
     except IsADirectoryError:
         raise PictureError(f"{path}: expected a picture, found a folder; name the files in it") from None
     except Exception as error:

@@ -97,8 +97,8 @@ def _model(options: Options) -> Path:
         return revision.find(options.revision, options.model, Path())
     if not options.model.is_file():
         raise ModelError(
-            f"{options.model}: expected a model, found no such file; "
-            "run `dvc repro train`, or bring it back with `dvc checkout`"
+            f"{options.model}: expected a model, found no such file; name one with --model, or have this "
+            "repository's with `dvc repro train` or `dvc checkout`, and call from its root"
         )
     return options.model
 

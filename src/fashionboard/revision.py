@@ -37,7 +37,8 @@ def find(revision: str, model: Path, folder: Path) -> Path:
             if found:
                 return found
             raise ModelError(
-                f"{revision}: {wanted} is not in DVC's cache; bring it with {_advice(target, output)}"
+                f"{revision}: {wanted} is not in DVC's cache; bring it with {_advice(target, output)}, "
+                "if whoever trained it has pushed it"
             )
     raise ModelError(
         f"{revision}: expected {wanted} among the outputs that DVC recorded there, found none; "

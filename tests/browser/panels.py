@@ -3,9 +3,10 @@
 Each function opens a tab as a person does, and raises AssertionError where it shows anything else.
 """
 
+import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,17 +142,8 @@ def names(page: Page) -> set[str]:
 
 def projector(page: Page, root: Path) -> None:
     """A hundred labelled thumbnails; colours by label; a search for `Bag` selects exactly the bags."""
-    page.open("projector")
-    # its page is within another that TensorBoard makes for every plugin
-    for _ in range(2):
-        page.driver.switch_to.frame(page.wait("iframe")[0])
-    try:
-        view = page.wait("vz-projector")[0]
-        page.eventually("return arguments[0].dataSet?.spriteAndMetadataInfo?.stats", view)
-        points, (_, width) = page.script(
-            "const d = arguments[0].dataSet; return [d.points.length, d.dim]", view
-        )
-        assert (points, width) == (100, 784)
+    with projected(page, "embed", width=784) as view:
+        assert page.script("return arguments[0].dataSet.points.length", view) == 100
         labels = page.script("return arguments[0].dataSet.points.map(each => each.metadata.label)", view)
         assert labels == chosen(root)
         assert set(labels) == set(CLASSES)
@@ -173,6 +165,26 @@ def projector(page: Page, root: Path) -> None:
         bags = [index for index, label in enumerate(labels) if label == "Bag"]
         page.eventually("return arguments[0].selectedPointIndices.length == arguments[1]", view, len(bags))
         assert page.script("return arguments[0].selectedPointIndices", view) == bags
+
+
+@contextlib.contextmanager
+def projected(page: Page, run: str, width: int) -> Iterator[Any]:
+    """Open the Projector, choose a run, whose points have so many numbers, and yield the view."""
+    page.open("projector")
+    # its page is within another that TensorBoard makes for every plugin
+    for _ in range(2):
+        page.driver.switch_to.frame(page.wait("iframe")[0])
+    try:
+        view = page.wait("vz-projector")[0]
+        # either run may be the one that is shown first
+        page.eventually("return arguments[0].dataSet?.spriteAndMetadataInfo?.stats", view)
+        (menu,) = [each for each in page.find("paper-dropdown-menu") if "2 runs found" in each.text]
+        menu.click()
+        (item,) = [each for each in page.wait("paper-item", 2, menu) if each.text == run]
+        item.click()
+        page.eventually("return arguments[0].dataSet?.dim[1] == arguments[1]", view, width)
+        page.eventually("return arguments[0].dataSet.spriteAndMetadataInfo?.stats", view)
+        yield view
     finally:
         page.driver.switch_to.default_content()
 
@@ -303,17 +315,7 @@ def histograms(page: Page, root: Path) -> None:
 
 def features(page: Page, root: Path) -> None:
     """The second projector: test images where the net has them, with what it took them for."""
-    page.open("projector")
-    for _ in range(2):
-        page.driver.switch_to.frame(page.wait("iframe")[0])
-    try:
-        view = page.wait("vz-projector")[0]
-        page.eventually("return arguments[0].dataSet?.spriteAndMetadataInfo?.stats", view)
-        (menu,) = [each for each in page.find("paper-dropdown-menu") if "2 runs found" in each.text]
-        menu.click()
-        (item,) = [each for each in page.wait("paper-item", 2, menu) if each.text == "evaluate"]
-        item.click()
-        page.eventually("return arguments[0].dataSet?.dim[1] == 84", view)
+    with projected(page, "evaluate", width=84) as view:
         page.eventually("return arguments[0].dataSet.spriteAndMetadataInfo?.spriteImage?.naturalWidth", view)
         told = page.script("return arguments[0].dataSet.points.map(each => each.metadata)", view)
         probabilities, labels = probabilities_and_labels(root)
@@ -328,5 +330,3 @@ def features(page: Page, root: Path) -> None:
             }
             for each in order
         ]
-    finally:
-        page.driver.switch_to.default_content()

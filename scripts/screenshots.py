@@ -50,7 +50,8 @@ _CHOOSE = """
 
 _NAMELESS = """
     for (const element of arguments[0]) {
-        if (!element.children.length && element.textContent.includes('/fashionboard')) element.textContent = 'runs';
+        const path = !element.children.length && element.textContent.includes('/fashionboard');
+        if (path) element.textContent = 'runs';
     }
 """
 

@@ -1,3 +1,5 @@
+import platform
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +31,21 @@ def test_onednn_is_for_large_batches_alone() -> None:
     assert torch.backends.mkldnn.enabled
     compute.configure("cpu", 1, batch_size=4)
     assert not torch.backends.mkldnn.enabled
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_freed_memory_is_kept() -> None:
+    compute.configure("cpu", 1)
+
+    def pages_taken() -> int:
+        """Fill 64 MB of new memory and free it."""
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(16 * 2**20)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    pages_taken()
+    # 16,384 if it were taken from the system again
+    assert pages_taken() < 100
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")

@@ -24,7 +24,7 @@ _PAIRS = 3
 def ours(images: dataset.Images, settings: params.Train) -> float:
     """Return steps a second of the second interval: what is done once was done in the first."""
     net = network.initial(settings.seed).to(settings.device)
-    reports = training.train(net, training.sgd(net, settings), images, settings)
+    reports = training.Trainer(net, settings).train(images)
     next(reports)
     started = time.perf_counter()
     next(reports)

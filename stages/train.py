@@ -1,9 +1,9 @@
-"""Stage `train`: the tutorial's net, trained, with its graph, its loss and its predictions."""
+"""Stage `train`: a net, trained, with its graph, its losses and its predictions."""
 
 import itertools
 from pathlib import Path
 
-from fashionboard import errors, params
+from fashionboard import dataset, errors, inputs, outputs, params
 
 RAW = Path("data/raw")
 MODEL = Path("models/net.safetensors")
@@ -15,44 +15,38 @@ LOSSES = Path("plots/training_loss.csv")
 def main() -> None:
     settings = params.load(Path("params.yaml")).train
     # torch takes seconds to import: not before the parameters are known to be right
-    from fashionboard import (
-        checkpoint,
-        compute,
-        dataset,
-        figures,
-        graph,
-        inputs,
-        network,
-        outputs,
-        resume,
-        training,
-    )
+    from fashionboard import checkpoint, compute, figures, graph, network, progress, resume, validation
     from fashionboard.events import EventWriter
+    from fashionboard.training import Trainer, first_batch
 
     device = compute.configure(settings.device, settings.threads, settings.batch_size)
-    about, images = dataset.describe(RAW), dataset.load(RAW, "train")
+    about = dataset.describe(RAW)
+    images, held_out = validation.hold_out(dataset.load(RAW, "train"), settings.validation, settings.seed)
     key, classes = inputs.key("train", settings), about.classes
-    net = network.initial(settings.seed, len(classes))
-    traced = graph.trace(net, training.first_batch(images, settings))
-    optimizer = training.sgd(net.to(device), settings)
-    reports = resume.load(key, net, optimizer)
+    net = network.initial(settings.seed, len(classes), settings.model)
+    traced = graph.trace(net, first_batch(images, settings))
+    trainer = Trainer(net.to(device), settings)
+    reports = resume.load(key, trainer.state)
     after = reports[-1].step if reports else -1
     with EventWriter(RUN, key) as events:
-        events.text("data_set", f"Trained on the {len(images):,} training images of `{about.name}`.")
+        others = f"; {len(held_out):,} others were held out" if held_out else ""
+        events.text("data_set", f"Trained on the {len(images):,} training images of `{about.name}`{others}.")
         events.graph(traced)
-        for report in itertools.chain(reports[:], training.train(net, optimizer, images, settings, after)):
+        for report in itertools.chain(reports[:], trainer.train(images, held_out, after)):
             shown = images.pixels[report.positions], images.labels[report.positions]
             picture = figures.predictions(*shown, report.predicted, report.confidence, classes)
             events.scalar("training loss", report.loss, report.step)
+            if report.validation:
+                events.scalar("validation loss", report.validation.loss, report.step)
+                events.scalar("validation accuracy", report.validation.accuracy, report.step)
             events.image("predictions vs. actuals", picture, report.step)
             events.flush()
             if report.step > after:
                 reports.append(report)
-                resume.save(key, net, optimizer, reports)
-    outputs.write_csv(LOSSES, ["step", "loss"], [(report.step, report.loss) for report in reports])
-    last = {"training_loss": reports[-1].loss, "last_step": reports[-1].step}
-    outputs.write_json(METRICS, {"data_set": about.name, **last})
-    checkpoint.save(MODEL, net, checkpoint.Origin(about.name, classes))
+                resume.save(key, trainer.state, reports)
+    outputs.write_csv(LOSSES, *progress.table(reports))
+    outputs.write_json(METRICS, {"data_set": about.name, **progress.summary(reports, settings.keep)})
+    checkpoint.save(MODEL, trainer.kept(), checkpoint.Origin(about.name, classes))
     resume.discard(key)
 
 

@@ -1,3 +1,5 @@
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +14,14 @@ from fashionboard.errors import ModelError
 ORIGIN = checkpoint.Origin("drawn", ("a", "b", "ü/c"))
 
 
-def test_the_net_comes_back_whole(tmp_path: Path) -> None:
-    net = network.initial(3, classes=3)
+@pytest.mark.parametrize("model", network.MODELS)
+def test_the_net_comes_back_whole(tmp_path: Path, model: str) -> None:
+    net = network.initial(3, 3, model)
+    # as in a training: the statistics of a batch are no longer those at first
+    net(torch.ones(2, 1, 28, 28))
     checkpoint.save(tmp_path / "net.safetensors", net, ORIGIN)
     loaded = checkpoint.load(tmp_path / "net.safetensors", ORIGIN)
+    assert type(loaded) is type(net)
     assert checkpoint.origin(tmp_path / "net.safetensors") == ORIGIN
     for name, tensor in net.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
@@ -71,13 +77,22 @@ def test_a_model_of_another_data_set_is_refused_where_that_matters(tmp_path: Pat
 
 def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
     safetensors.torch.save_file({"weight": torch.zeros(2)}, tmp_path / "net")
-    with pytest.raises(ModelError, match="expected weights of Net saved by this project"):
+    with pytest.raises(ModelError, match=r"expected weights of Net or Cnn saved by .*, found none;"):
+        checkpoint.load(tmp_path / "net")
+
+
+@pytest.mark.parametrize("name", ["Transformer", "two\nlines", 7, ["Net"]])
+def test_a_network_that_is_not_known_is_refused(tmp_path: Path, name: object) -> None:
+    about = json.dumps({"architecture": name, "data_set": "drawn", "classes": ["a"]})
+    safetensors.torch.save_file({"weight": torch.zeros(2)}, tmp_path / "net", {"fashionboard": about})
+    expected = f"expected weights of Net or Cnn saved by this project's train stage, found those of {name};"
+    with pytest.raises(ModelError, match=re.escape(expected)):
         checkpoint.load(tmp_path / "net")
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     net = network.initial(0, 3)
-    torch.nn.init.constant_(net.fc1.bias, float("nan"))
+    torch.nn.init.constant_(net.get_parameter("fc1.bias"), float("nan"))
     checkpoint.save(tmp_path / "net", net, ORIGIN)
     with pytest.raises(ModelError, match="finite"):
         checkpoint.load(tmp_path / "net")

@@ -137,7 +137,7 @@ def _shared(first: dataset.Images, second: dataset.Images) -> set[bytes]:
     return _contents(first) & _contents(second)
 
 
-def _train(images: dataset.Images) -> network.Net:
+def _train(images: dataset.Images) -> network.Network:
     """Return the tutorial's net after one epoch with the tutorial's settings."""
     torch.set_num_threads(1)
     inputs = network.normalise(torch.from_numpy(images.pixels))
@@ -153,6 +153,6 @@ def _train(images: dataset.Images) -> network.Net:
 
 
 @torch.no_grad()
-def _accuracy(net: network.Net, images: dataset.Images) -> float:
+def _accuracy(net: network.Network, images: dataset.Images) -> float:
     predictions = net(network.normalise(torch.from_numpy(images.pixels))).argmax(dim=1)
     return float(np.mean(predictions.numpy() == images.labels))

@@ -29,9 +29,19 @@ def test_the_graph_holds_the_layers_by_name_with_shapes() -> None:
     assert {(4, 1, 28, 28), (4, 6, 24, 24), (4, 16, 8, 8), (4, 120), (4, 84), (4, 10)} <= shapes
 
 
+def test_the_graph_of_the_cnn_opens_into_blocks_and_layers() -> None:
+    traced = graph.trace(network.initial(0, model="cnn"), torch.zeros(4, 1, 28, 28))
+    paths = {tuple(node.name.split("/")[:3]) for node in traced.node}
+    layers = ("Conv2d[conv]", "MaxPool2d[pool]", "BatchNorm2d[norm]")
+    for block in ("block1", "block2", "block3"):
+        assert {("Cnn", f"Block[{block}]", layer) for layer in layers} <= paths
+    assert {("Cnn", "Linear[fc1]"), ("Cnn", "Linear[fc2]")} <= {path[:2] for path in paths}
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*")
-def test_the_graph_is_the_one_that_torch_writes(tmp_path: Path) -> None:
-    net, batch = network.initial(0), torch.zeros(4, 1, 28, 28)
+@pytest.mark.parametrize("model", network.MODELS)
+def test_the_graph_is_the_one_that_torch_writes(tmp_path: Path, model: str) -> None:
+    net, batch = network.initial(0, model=model), torch.zeros(4, 1, 28, 28)
     with SummaryWriter(tmp_path) as writer:
         writer.add_graph(net, batch)
     theirs: GraphDef = EventAccumulator(str(tmp_path)).Reload().Graph()

@@ -1,11 +1,14 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn import functional
+from torch import nn
 from torchvision import transforms
 
 from fashionboard import network
+from fashionboard.params import Train
 
 
 def test_normalising_gives_the_bits_of_the_tutorials_transforms() -> None:
@@ -31,26 +34,38 @@ def test_the_net_has_the_tutorials_layers() -> None:
     }
 
 
+def test_params_name_the_networks_that_there_are() -> None:
+    assert get_args(Train.model_fields["model"].annotation) == tuple(network.MODELS)
+
+
+@pytest.mark.parametrize("model", network.MODELS)
 @pytest.mark.parametrize("classes", [2, 10, 26])
-def test_a_logit_a_class(classes: int) -> None:
-    assert network.Net(classes)(torch.zeros(3, 1, 28, 28)).shape == (3, classes)
+def test_a_logit_a_class(model: str, classes: int) -> None:
+    assert network.initial(0, classes, model)(torch.zeros(3, 1, 28, 28)).shape == (3, classes)
 
 
-def test_the_last_layer_decides_on_the_features() -> None:
-    net = network.initial(0)
-    images = network.normalise(torch.arange(3 * 784).to(torch.uint8).reshape(3, 28, 28))
-    features = net.features(images)
-    assert features.shape == (3, 84) and features.min() == 0 < features.max()
-    assert torch.equal(functional.linear(features, net.fc3.weight, net.fc3.bias), net(images))
+@pytest.mark.parametrize(("model", "width"), [("net", 84), ("cnn", 256)])
+def test_features_are_what_the_last_layer_reads(model: str, width: int) -> None:
+    net = network.initial(0, model=model).eval()
+    *_, last = net.children()
+    assert isinstance(last, nn.Linear)
+    images = torch.randn(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features = net.features(images)
+        assert torch.equal(last(features), net(images))
+    assert features.shape == (3, width)
+    assert (features >= 0).all() and (features > 0).any()
 
 
-def test_initial_weights_come_from_the_seed_alone() -> None:
+@pytest.mark.parametrize("model", network.MODELS)
+def test_initial_weights_come_from_the_seed_alone(model: str) -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    one, again, other = network.initial(0), network.initial(0), network.initial(1)
+    one, again, other = (network.initial(seed, model=model).state_dict() for seed in (0, 0, 1))
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(one.fc1.weight, again.fc1.weight)
-    assert not torch.equal(one.fc1.weight, other.fc1.weight)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
     # the tutorial's own: nothing but the global generator, seeded
     torch.manual_seed(0)
-    assert torch.equal(one.conv1.weight, network.Net().conv1.weight)
+    plain = network.MODELS[model]().state_dict()
+    assert all(torch.equal(one[name], plain[name]) for name in one)

@@ -25,6 +25,8 @@ def test_the_committed_defaults_are_the_tutorials(root: Path) -> None:
         0.9,
         1000,
     )
+    assert (train.model, train.optimizer, train.weight_decay) == ("net", "sgd", 0)
+    assert (train.schedule, train.augment, train.validation, train.keep) == ("constant", "none", 0, "last")
 
 
 @pytest.mark.parametrize("written", ["1e-5", "1e-05", "0.00001", "1.0e-5", "+1E-5", ".00001"])
@@ -52,6 +54,23 @@ def test_every_way_to_write_a_float_is_the_same_float(tmp_path: Path, root: Path
         ("points: 1000", "points: -1", "evaluate.points is -1, allowed: an integer >= 0 and <= 10,000"),
         ("points: 1000", "points: 1", "evaluate.points is 1, allowed: 0 for none, or 2 to 10,000"),
         ("points: 1000", "points: 10001", "evaluate.points is 10001, allowed: an integer >= 0 and <= 10,000"),
+        ("model: net", "model: vgg", "train.model is 'vgg', allowed: net or cnn"),
+        ("optimizer: sgd", "optimizer: adam", "train.optimizer is 'adam', allowed: sgd or adamw"),
+        ("weight_decay: 0", "weight_decay: 2", "train.weight_decay is 2, allowed: a number >= 0 and <= 1"),
+        (
+            "schedule: constant",
+            "schedule: step",
+            "train.schedule is 'step', allowed: constant or cosine or one-cycle",
+        ),
+        ("augment: none", "augment: cutout", "train.augment is 'cutout', allowed: none or flip-shift"),
+        ("augment: none", "augment:", "train.augment is None, allowed: none or flip-shift"),
+        ("validation: 0", "validation: 0.1", "train.validation is 0.1, allowed: an integer >= 0 and <="),
+        ("keep: last", "keep: first", "train.keep is 'first', allowed: last or best"),
+        (
+            "keep: last",
+            "keep: best",
+            "train.keep is 'best', allowed: last, or best with train.validation > 0",
+        ),
         ("lr: 0.001", "lrr: 0.001", "train.lrr is not a parameter, allowed: the keys seed, epochs"),
         ("train_images: 12000", "train_images: 9", "data.drawn.train_images is 9, allowed: an integer >= 10"),
         (
@@ -121,6 +140,16 @@ def test_more_points_than_drawn_images_are_refused_before_anything_runs(tmp_path
 def test_a_folder_of_ones_own_is_a_data_set(tmp_path: Path, root: Path, path: str) -> None:
     written = changed(tmp_path, root, "dataset: fashion-mnist", f"dataset: idx:{path}")
     assert params.load(written).data.dataset == f"idx:{path}"
+
+
+def test_no_image_left_to_train_on_is_refused_before_anything_runs(tmp_path: Path, root: Path) -> None:
+    text = (root / "params.yaml").read_text().replace("dataset: fashion-mnist", "dataset: drawn")
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("validation: 0 ", "validation: 12000 "))
+    with pytest.raises(ParameterError, match=r"train\.validation is 12000, allowed: less than .* is 12000$"):
+        params.load(path)
+    path.write_text(text.replace("validation: 0 ", "validation: 11999 "))
+    assert params.load(path).train.validation == 11_999
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

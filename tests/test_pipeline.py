@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.pr_curve.metadata import parse_plugin_metadata
 from tensorboard.util import tensor_util
 
-from fashionboard import checkpoint, dataset, inference
+from fashionboard import checkpoint, dataset, inference, network, validation
 from fashionboard.dataset import CLASSES
 from tests.repository import Repository, stages_run
 
@@ -266,6 +266,48 @@ def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repositor
     assert not {name for name in header if name.split(".")[-1] in ("macro", *CLASSES)}
 
 
+def test_all_options_of_the_training_go_through_the_pipeline(changing: Repository) -> None:
+    options = {
+        "model": "cnn",
+        "epochs": 3,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "lr": 0.01,
+        "weight_decay": 0.05,
+        "schedule": "one-cycle",
+        "augment": "flip-shift",
+        "validation": 50,
+        "keep": "best",
+        "log_every": 5,
+    }
+    changes = [part for name, value in options.items() for part in ("-S", f"train.{name}={value}")]
+    assert stages_run(changing.dvc("exp", "run", "-n", "best", *changes)) == ["train", "evaluate"]
+
+    raw, path = changing.path / "data" / "raw", changing.path / "models" / "net.safetensors"
+    net, test = checkpoint.load(path), dataset.load(raw, "test")
+    assert isinstance(net, network.Cnn)
+    right = inference.log_probabilities(net, test.pixels, 10).argmax(axis=1) == test.labels
+    assert metrics(changing, "evaluate")["accuracy"] == right.mean() > 0.3  # chance: 0.1
+
+    # 350 images: eleven batches an epoch
+    steps = [4, 9, 10, 15, 20, 21, 26, 31, 32]
+    events, found = read(changing, "train"), metrics(changing, "train")
+    for tag in ("training loss", "validation loss", "validation accuracy"):
+        assert [e.step for e in events.Scalars(tag)] == steps
+    losses = [e.value for e in events.Scalars("validation loss")]
+    best = int(np.argmin(losses))
+    assert found["kept_step"] == steps[best]
+    assert np.float32(found["validation_loss"]) == losses[best]  # type: ignore[arg-type]
+    accuracy = events.Scalars("validation accuracy")[best].value
+    assert np.float32(found["validation_accuracy"]) == accuracy  # type: ignore[arg-type]
+    # what was saved is what was validated
+    _, held_out = validation.hold_out(dataset.load(raw, "train"), 50, seed=0)
+    assert held_out is not None
+    right = inference.log_probabilities(net, held_out.pixels, 10).argmax(axis=1) == held_out.labels
+    assert found["validation_accuracy"] == right.mean()
+    assert any(node.name.startswith("Cnn/Block[block1]/Conv2d[conv]") for node in events.Graph().node)
+
+
 def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
     """The experiment's code must not come from another checkout, such as an editable install."""
     code = changing.path / "src" / "fashionboard" / "card.py"
@@ -288,6 +330,8 @@ def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
             "embed.points=401",
             "error: params.yaml: embed.points is 401, allowed: at most data.drawn.train_images",
         ),
+        ("train.keep=best", "error: params.yaml: train.keep is 'best', allowed: last, or best with"),
+        ("train.validation=395", "error: train.validation is 395, expected 0, or 10 to 390"),
         ("train.device=cuda", "error: train.device is cuda, but torch finds no CUDA GPU here"),
         ("train.lr=9.9", "error: the training loss is "),
     ],

@@ -2,16 +2,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
-from fashionboard import compute, network, resume, training
+from fashionboard import compute, network, resume, validation
 from fashionboard.dataset import Images
-from fashionboard.optimizer import SGD
 from fashionboard.params import Train
+from fashionboard.progress import Report
+from fashionboard.training import Trainer
+from tests.settings import settings
 
-SETTINGS = Train(
-    seed=0, epochs=2, batch_size=4, lr=0.001, momentum=0.9, log_every=20, device="cpu", threads=1
-)
+SETTINGS = settings(epochs=2)
 
 
 @pytest.fixture(autouse=True)
@@ -20,60 +19,82 @@ def main_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compute.configure("cpu", 1)
 
 
-def start() -> tuple[nn.Module, SGD]:
-    net = network.initial(0)
-    return net, training.sgd(net, SETTINGS)
+def start(wanted: Train = SETTINGS) -> Trainer:
+    return Trainer(network.initial(0, model=wanted.model), wanted)
 
 
-def train_until(images: Images, stop: int) -> None:
+def train_until(images: Images, stop: int, wanted: Train = SETTINGS) -> None:
     """Train as the stage does, and be killed after `stop` reports."""
-    net, optimizer = start()
-    reports: list[training.Report] = []
-    for report in training.train(net, optimizer, images, SETTINGS):
+    trainer = start(wanted)
+    reports: list[Report] = []
+    for report in trainer.train(*validation.hold_out(images, wanted.validation, wanted.seed)):
         if len(reports) == stop:
             # the kill comes somewhere within the next interval, with the weights gone on
             return
         reports.append(report)
-        resume.save("key", net, optimizer, reports)
+        resume.save("key", trainer.state, reports)
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
 def test_a_training_that_was_killed_ends_in_the_same_bits(images: Images, stop: int) -> None:
-    whole, optimizer = start()
-    expected = list(training.train(whole, optimizer, images, SETTINGS))
-    train_until(images, stop)
-    net, optimizer = start()
-    reports = resume.load("key", net, optimizer)
-    assert [report.step for report in reports] == [19, 39, 49, 69, 89][:stop]
-    reports += training.train(net, optimizer, images, SETTINGS, after=reports[-1].step)
+    assert goes_on(images, stop, SETTINGS) == [19, 39, 49, 69, 89][:stop]
+
+
+def goes_on(images: Images, stop: int, wanted: Train) -> list[int]:
+    """Kill a training after `stop` reports, go on, expect the bits of a whole one; return the saved steps."""
+    parts = validation.hold_out(images, wanted.validation, wanted.seed)
+    whole = start(wanted)
+    expected = list(whole.train(*parts))
+    train_until(images, stop, wanted)
+    trainer = start(wanted)
+    reports = resume.load("key", trainer.state)
+    steps = [report.step for report in reports]
+    reports += trainer.train(*parts, after=steps[-1])
     assert [repr(report) for report in reports] == [repr(report) for report in expected]
-    for one, other in zip(net.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(one, other)
+    assert list(trainer.state) == list(whole.state)
+    for name, tensor in whole.state.items():
+        assert torch.equal(trainer.state[name], tensor), name
+    kept, best = trainer.kept().state_dict(), whole.kept().state_dict()
+    assert all(torch.equal(kept[name], best[name]) for name in best)
+    return steps
 
 
-def test_without_momentum_a_training_goes_on_too(images: Images) -> None:
-    plain = SETTINGS.model_copy(update={"momentum": 0.0})
-    whole, net = network.initial(0), network.initial(0)
-    optimizer = training.sgd(whole, plain)
-    for report in training.train(whole, optimizer, images, plain):
-        if report.step == 39:
-            resume.save("key", whole, optimizer, [report])
-    again = training.sgd(net, plain)
-    (saved,) = resume.load("key", net, again)
-    list(training.train(net, again, images, plain, after=saved.step))
-    for one, other in zip(net.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(one, other)
+@pytest.mark.parametrize("stop", [1, 3, 6])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"momentum": 0.0},
+        {"optimizer": "adamw", "schedule": "cosine"},
+        {"augment": "flip-shift", "weight_decay": 0.01},
+        {"validation": 40, "keep": "best", "lr": 0.03},
+        {
+            "model": "cnn",
+            "optimizer": "adamw",
+            "lr": 0.01,
+            "schedule": "one-cycle",
+            "augment": "flip-shift",
+            "validation": 40,
+            "keep": "best",
+        },
+    ],
+)
+def test_with_every_option_a_training_goes_on_too(
+    images: Images, changes: dict[str, object], stop: int
+) -> None:
+    # 160 or 200 images: 23 or 29 batches an epoch, the last one smaller, so two or three reports each
+    wanted = settings(epochs=3, batch_size=7, log_every=10, **changes)
+    assert len(goes_on(images, stop, wanted)) == stop
 
 
 def test_nothing_is_taken_up_that_was_not_there(images: Images) -> None:
-    net, optimizer = start()
-    assert resume.load("key", net, optimizer) == []
-    assert not any(momentum.any() for momentum in optimizer.momenta)
+    trainer, untouched = start(), start()
+    assert resume.load("key", trainer.state) == []
+    assert all(torch.equal(trainer.state[name], tensor) for name, tensor in untouched.state.items())
 
 
 def test_another_runs_training_is_not_taken_up(images: Images) -> None:
     train_until(images, 1)
-    assert resume.load("other", *start()) == []
+    assert resume.load("other", start().state) == []
 
 
 @pytest.mark.parametrize("size", [0, 10, 1000, -1])
@@ -81,7 +102,7 @@ def test_a_damaged_file_is_not_taken_up(images: Images, tmp_path: Path, size: in
     train_until(images, 1)
     (path,) = (tmp_path / ".dvc" / "tmp" / "fashionboard").iterdir()
     path.write_bytes(path.read_bytes()[:size])
-    assert resume.load("key", *start()) == []
+    assert resume.load("key", start().state) == []
 
 
 @pytest.mark.parametrize("place", [0, 70, 200, -4000])
@@ -91,7 +112,7 @@ def test_a_file_with_zeros_in_it_is_not_taken_up(images: Images, tmp_path: Path,
     content = bytearray(path.read_bytes())
     content[place : place + 100] = bytes(100)
     path.write_bytes(content)
-    assert resume.load("key", *start()) == []
+    assert resume.load("key", start().state) == []
 
 
 def test_other_software_or_another_instruction_set_starts_anew(
@@ -99,7 +120,7 @@ def test_other_software_or_another_instruction_set_starts_anew(
 ) -> None:
     train_until(images, 1)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
-    assert resume.load("key", *start()) == []
+    assert resume.load("key", start().state) == []
 
 
 def test_a_finished_training_leaves_nothing(images: Images, tmp_path: Path) -> None:

@@ -7,24 +7,13 @@ import torch
 from torch import nn, optim
 from torchvision import transforms
 
-from fashionboard import compute, network, training
+from fashionboard import augmentation, compute, network, training, validation
 from fashionboard.dataset import Images
 from fashionboard.errors import TrainingError
+from fashionboard.network import Network
 from fashionboard.params import Train
-
-
-def settings(**changes: object) -> Train:
-    defaults = {
-        "seed": 0,
-        "epochs": 1,
-        "batch_size": 4,
-        "lr": 0.001,
-        "momentum": 0.9,
-        "log_every": 20,
-        "device": "cpu",
-        "threads": 1,
-    }
-    return Train.model_validate({**defaults, **changes})
+from fashionboard.progress import Report
+from tests.settings import settings
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +21,8 @@ def one_thread() -> None:
     compute.configure("cpu", 1)
 
 
-def run(net: nn.Module, images: Images, wanted: Train) -> Iterator[training.Report]:
-    return training.train(net, training.sgd(net, wanted), images, wanted)
+def run(net: Network, images: Images, wanted: Train) -> Iterator[Report]:
+    return training.Trainer(net, wanted).train(images)
 
 
 def plain_loop(net: nn.Module, images: Images, wanted: Train, fused: bool | None = None) -> list[float]:
@@ -159,3 +148,115 @@ def test_cuda_learns_the_same_and_repeats_its_bits(images: Images, batch_size: i
 def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(images: Images) -> None:
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+ with train\.lr=10"):
         list(run(network.initial(0), images, settings(lr=10)))
+
+
+def modern(**changes: object) -> Train:
+    """Settings other than the tutorial's wherever there are any; 7 batches an epoch, the last one smaller."""
+    others = {
+        "model": "cnn",
+        "epochs": 3,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "lr": 0.01,
+        "weight_decay": 0.05,
+        "schedule": "one-cycle",
+        "augment": "flip-shift",
+        "log_every": 1,
+    }
+    return settings(**{**others, **changes})
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "cosine"}, {"batch_size": 199}])
+def test_a_plain_loop_gives_the_same_bits_with_all_options(
+    images: Images, changes: dict[str, object]
+) -> None:
+    """Modules, optimizer and scheduler of torch, without a recording; statistics of the batches, too."""
+    wanted = modern(**changes)
+    compute.configure("cpu", 1, wanted.batch_size)
+    ours, theirs = network.initial(0, model="cnn"), network.initial(0, model="cnn")
+    losses = [report.loss for report in run(ours, images, wanted)]
+    assert losses == plain_options(theirs, images, wanted)
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], tensor), name
+
+
+def plain_options(net: nn.Module, images: Images, wanted: Train) -> list[float]:
+    pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)
+    steps = wanted.epochs * math.ceil(len(images) / wanted.batch_size)
+    settings = {"lr": wanted.lr, "weight_decay": wanted.weight_decay, "fused": True}
+    optimizer: optim.Optimizer
+    scheduler: optim.lr_scheduler.LRScheduler
+    if wanted.optimizer == "adamw":
+        optimizer = optim.AdamW(net.parameters(), **settings)  # type: ignore[arg-type]
+        scheduler = optim.lr_scheduler.OneCycleLR(optimizer, wanted.lr, steps, cycle_momentum=False)
+    else:
+        optimizer = optim.SGD(net.parameters(), momentum=0.9, **settings)  # type: ignore[arg-type]
+        half = lambda step: (1 + math.cos(math.pi * step / steps)) / 2  # noqa: E731
+        scheduler = optim.lr_scheduler.LambdaLR(optimizer, half)
+    losses = []
+    for epoch in range(wanted.epochs):
+        order = torch.from_numpy(training.order(len(images), 0, epoch))
+        changed = augmentation.flip_shift(pixels[order], augmentation.draw(len(images), 0, epoch))
+        for inputs, at in zip(changed.split(wanted.batch_size), order.split(wanted.batch_size), strict=True):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(net(network.normalise(inputs)), labels[at])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+            if len(losses) < steps:
+                scheduler.step()
+    return losses
+
+
+def test_looking_at_other_images_changes_nothing_and_sees_them_as_they_are(images: Images) -> None:
+    """Neither the weights nor the batch statistics; and a report's pictures are not the augmented ones."""
+    wanted = modern(log_every=3)
+    compute.configure("cpu", 1, wanted.batch_size)
+    rest, held_out = validation.hold_out(images, 40, seed=0)
+    assert held_out is not None
+    pixels, labels = torch.tensor(held_out.pixels), torch.tensor(held_out.labels, dtype=torch.int64)
+    alone, net = network.initial(0, model="cnn"), network.initial(0, model="cnn")
+    expected = list(run(alone, rest, wanted))
+    for report, blind in zip(training.Trainer(net, wanted).train(rest, held_out), expected, strict=True):
+        assert blind.validation is None
+        assert report.loss == blind.loss
+        assert net.training and net.get_submodule("block1").training
+        net.eval()
+        assert report.validation == validation.score(net, pixels, labels)
+        with torch.no_grad():
+            logits = net(network.normalise(torch.tensor(rest.pixels[report.positions])))
+        net.train()
+        assert np.array_equal(report.confidence, logits.softmax(dim=1).max(dim=1).values.numpy())
+    for name, tensor in alone.state_dict().items():
+        assert torch.equal(net.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_the_weights_that_are_kept_are_those_of_their_report(images: Images, keep: str) -> None:
+    # a rate so high that the loss on other images goes up and down
+    wanted = settings(epochs=4, lr=0.05, log_every=10, validation=40, keep=keep)
+    rest, held_out = validation.hold_out(images, wanted.validation, seed=0)
+    net = network.initial(0)
+    trainer = training.Trainer(net, wanted)
+    losses, weights = [], []
+    for report in trainer.train(rest, held_out):
+        assert report.validation is not None
+        losses.append(report.validation.loss)
+        weights.append({name: tensor.clone() for name, tensor in net.state_dict().items()})
+    best = int(np.argmin(losses))
+    assert 0 < best < len(losses) - 1
+    expected = weights[best if keep == "best" else -1]
+    for name, tensor in trainer.kept().state_dict().items():
+        assert torch.equal(tensor, expected[name])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "cosine"}])
+def test_cuda_repeats_the_bits_of_all_options(images: Images, changes: dict[str, object]) -> None:
+    cuda = compute.configure("cuda", 1)
+    wanted = modern(device="cuda", **changes)
+    losses = [[r.loss for r in run(network.initial(0, model="cnn").to(cuda), images, wanted)] for _ in "ab"]
+    assert losses[0] == losses[1]
+    on_cpu = [r.loss for r in run(network.initial(0, model="cnn"), images, modern(**changes))]
+    # other kernels sum in another order, and a net in training makes more of that from step to step
+    assert losses[0][:3] == pytest.approx(on_cpu[:3], abs=1e-2)

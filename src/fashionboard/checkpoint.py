@@ -6,15 +6,12 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
-from torch import nn
 
 from fashionboard import outputs
 from fashionboard.errors import ModelError
-from fashionboard.network import Net
+from fashionboard.network import MODELS, Network
 
 _KEY = "fashionboard"
-_ARCHITECTURE = "Net"
 
 
 @dataclass(frozen=True)
@@ -25,15 +22,15 @@ class Origin:
     classes: tuple[str, ...]
 
 
-def save(path: Path, net: nn.Module, origin: Origin) -> None:
+def save(path: Path, net: Network, origin: Origin) -> None:
     """Write the weights of `net` and `origin` as safetensors, whole or not at all."""
-    about = json.dumps({"architecture": _ARCHITECTURE, **asdict(origin)})
+    about = json.dumps({"architecture": type(net).__name__, **asdict(origin)})
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     # one key only: safetensors writes several in any order
     outputs.write_bytes(path, safetensors.torch.save(weights, metadata={_KEY: about}))
 
 
-def load(path: Path, expected: Origin | None = None) -> Net:
+def load(path: Path, expected: Origin | None = None) -> Network:
     """Build the net that `path` holds.
 
     expected: what the model must have been trained on, if that matters.
@@ -61,7 +58,7 @@ def origin(path: Path) -> Origin:
     return _read(path)[1]
 
 
-def _read(path: Path) -> tuple[Net, Origin]:
+def _read(path: Path) -> tuple[Network, Origin]:
     advice = "run `dvc repro train`, or bring it back with `dvc checkout`"
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -73,18 +70,22 @@ def _read(path: Path) -> tuple[Net, Origin]:
         raise ModelError(
             f"{path}: expected a safetensors file, found something else ({error}); {advice}"
         ) from None
-    if not isinstance(about, dict) or about.get("architecture") != _ARCHITECTURE:
+    architectures = {kind.__name__: kind for kind in MODELS.values()}
+    name = str(about.get("architecture", "")) if isinstance(about, dict) else ""
+    if name not in architectures:
         raise ModelError(
-            f"{path}: expected weights of {_ARCHITECTURE} saved by this project's train stage; {advice}"
+            f"{path}: expected weights of {' or '.join(architectures)} saved by this project's train stage, "
+            f"found {f'those of {name}' if name else 'none'}; {advice}"
         )
     try:
         found = Origin(about["data_set"], tuple(about["classes"]))
-        net = Net(len(found.classes))
-        if not all(tensor.dtype == torch.float32 and tensor.isfinite().all() for tensor in weights.values()):
+        net = architectures[name](len(found.classes))
+        own = net.state_dict()
+        if not all(weights[key].dtype == own[key].dtype and weights[key].isfinite().all() for key in own):
             raise TypeError
         net.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError):
         raise ModelError(
-            f"{path}: its tensors are not the finite float32 weights of {_ARCHITECTURE}; {advice}"
+            f"{path}: its tensors are not the finite float32 weights of {name}; {advice}"
         ) from None
     return net, found

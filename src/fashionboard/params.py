@@ -67,11 +67,26 @@ class Train(_Section):
     seed: Seed
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    model: Literal["net", "cnn"]
+    optimizer: Literal["sgd", "adamw"]
     lr: Annotated[float, Field(gt=0, le=10)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    schedule: Literal["constant", "cosine", "one-cycle"]
+    augment: Literal["none", "flip-shift"]
+    validation: Annotated[int, Field(ge=0, le=1_000_000)]
+    keep: Literal["last", "best"]
     log_every: Annotated[int, Field(ge=1, le=1_000_000)]
     device: Literal["cpu", "cuda"]
     threads: Threads
+
+    @model_validator(mode="after")
+    def _validation_to_keep_the_best(self) -> Self:
+        if self.keep == "best" and self.validation == 0:
+            raise ValueError(
+                "train.keep is 'best', allowed: last, or best with train.validation > 0, images to tell by"
+            )
+        return self
 
 
 class Evaluate(_Section):
@@ -98,6 +113,15 @@ class Params(_Section):
     embed: Embed
     train: Train
     evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _enough_to_train(self) -> Self:
+        if self.data.dataset == "drawn" and self.train.validation >= self.data.drawn.train_images:
+            raise ValueError(
+                f"train.validation is {self.train.validation}, allowed: less than data.drawn.train_images, "
+                f"which is {self.data.drawn.train_images}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _enough_to_embed(self) -> Self:

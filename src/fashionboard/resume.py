@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,24 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor
 
 from fashionboard import outputs
-from fashionboard.optimizer import SGD
-from fashionboard.training import Report
+from fashionboard.progress import Report
+from fashionboard.validation import Score
 
 
-def save(key: str, net: nn.Module, optimizer: SGD, reports: Sequence[Report]) -> None:
-    """Write weights, momentum and all reports so far, whole or not at all."""
-    tensors = {f"weight {name}": tensor for name, tensor in net.state_dict().items()}
-    tensors |= {f"momentum {index}": tensor for index, tensor in enumerate(optimizer.momenta)}
+def save(key: str, state: Mapping[str, Tensor], reports: Sequence[Report]) -> None:
+    """Write the state of a training and all its reports so far, whole or not at all."""
     about = json.dumps({"platform": _platform(), "reports": [_encode(report) for report in reports]})
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     content = about.encode() + b"\n" + safetensors.torch.save(on_cpu)
     # a disk that lost its power may keep a name without all of its bytes
     outputs.write_bytes(_path(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
-def load(key: str, net: nn.Module, optimizer: SGD) -> list[Report]:
-    """Bring `net` and `optimizer` to where the training was, say so, and return its reports.
+def load(key: str, state: Mapping[str, Tensor]) -> list[Report]:
+    """Bring `state` to where the training was, say so, and return its reports.
 
     Returns an empty list, and changes nothing, if there is none, if it is damaged, or if it was
     made by other software or on another instruction set, whose last bits would differ.
@@ -52,9 +50,8 @@ def load(key: str, net: nn.Module, optimizer: SGD) -> list[Report]:
     if about["platform"] != _platform():
         return []
     restored = safetensors.torch.load(tensors)
-    net.load_state_dict({name: restored[f"weight {name}"] for name in net.state_dict()})
-    for index, momentum in enumerate(optimizer.momenta):
-        momentum.copy_(restored[f"momentum {index}"])
+    for name, tensor in state.items():
+        tensor.copy_(restored[name])
     reports = [_decode(report) for report in about["reports"]]
     print(f"train: an earlier run was stopped; going on after step {reports[-1].step}", file=sys.stderr)
     return reports
@@ -77,14 +74,17 @@ def _platform() -> str:
 
 
 def _encode(report: Report) -> dict[str, object]:
-    return {name: np.asarray(value).tolist() for name, value in asdict(report).items()}
+    arrays = {name: value.tolist() for name, value in vars(report).items() if isinstance(value, np.ndarray)}
+    return {**asdict(report), **arrays}
 
 
 def _decode(fields: dict[str, Any]) -> Report:
+    validation = fields["validation"]
     return Report(
-        step=int(fields["step"]),
-        loss=float(fields["loss"]),
+        step=fields["step"],
+        loss=fields["loss"],
         positions=np.array(fields["positions"], np.int64),
         predicted=np.array(fields["predicted"], np.int64),
         confidence=np.array(fields["confidence"], np.float32),
+        validation=validation and Score(**validation),
     )

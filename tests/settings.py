@@ -1,0 +1,25 @@
+"""Parameters of the train stage for small trainings: the tutorial's but for how often they report."""
+
+from fashionboard.params import Train
+
+_DEFAULTS = {
+    "seed": 0,
+    "epochs": 1,
+    "batch_size": 4,
+    "model": "net",
+    "optimizer": "sgd",
+    "lr": 0.001,
+    "momentum": 0.9,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "augment": "none",
+    "validation": 0,
+    "keep": "last",
+    "log_every": 20,
+    "device": "cpu",
+    "threads": 1,
+}
+
+
+def settings(**changes: object) -> Train:
+    return Train.model_validate({**_DEFAULTS, **changes})

@@ -93,6 +93,7 @@ def test_weights_are_counted_by_the_name_of_the_parameter() -> None:
 @pytest.mark.parametrize("batch_size", [3, 20])
 def test_activations_are_what_each_layer_puts_out(images: Images, batch_size: int) -> None:
     net = network.initial(0)
+    assert isinstance(net, network.Net)
     with histograms.activations(net) as found:
         inference.log_probabilities(net, images.pixels[:20], batch_size)
     assert list(found) == ["conv1", "pool", "conv2", "pool 2", "fc1", "fc2", "fc3"]
@@ -154,6 +155,7 @@ def test_after_the_block_nothing_is_counted_any_more(images: Images) -> None:
 
 def test_no_activation_is_kept(images: Images) -> None:
     net, seen = network.initial(0), []
+    assert isinstance(net, network.Net)
     with histograms.activations(net) as found:
         net.conv1.register_forward_hook(lambda _, __, output: seen.append(weakref.ref(output)))
         inference.log_probabilities(net, images.pixels[:20], 5)
@@ -163,6 +165,7 @@ def test_no_activation_is_kept(images: Images) -> None:
 
 def test_a_net_that_overflows_is_refused_by_its_layer(images: Images) -> None:
     net = network.initial(0)
+    assert isinstance(net, network.Net)
     with torch.no_grad():
         net.conv1.weight *= 1e20
         net.conv2.weight *= 1e20

@@ -24,6 +24,7 @@ def test_every_image_gets_its_own_probabilities(images: Images, batch_size: int)
 @pytest.mark.parametrize("batch_size", [1, 7, 10_000])
 def test_every_image_gets_its_own_features(images: Images, batch_size: int) -> None:
     net = network.initial(0)
+    assert isinstance(net, network.Net)
     ours = inference.features(net, images.pixels[:20], batch_size)
     seen: list[torch.Tensor] = []
     net.fc3.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

@@ -187,6 +187,7 @@ def test_evaluate_writes_features_as_points_with_what_was_decided(finished: Repo
     }
     # the last layer decides on these points as recorded
     net = checkpoint.load(finished.path / "models" / "net.safetensors")
+    assert isinstance(net, network.Net)
     logits = points @ net.fc3.weight.detach().numpy().T + net.fc3.bias.detach().numpy()
     assert [CLASSES[index] for index in logits.argmax(axis=1)] == [predicted for _, predicted, _ in rows]
     # and the thumbnails are the images of these labels

@@ -17,18 +17,16 @@ PROGRAM = str(Path(sys.executable).with_name("fashionboard"))
 
 
 @pytest.fixture(scope="module")
-def net(root: Path) -> network.Net:
+def net(root: Path) -> network.Network:
     compute.configure("cpu", threads=1)
-    settings = params.load(root / "params.yaml").train
-    net = network.initial(0)
-    images = drawn.draw(6_000, seed=0, split="train")
-    for _ in training.train(net, training.sgd(net, settings), images, settings):
+    trainer = training.Trainer(network.initial(0), params.load(root / "params.yaml").train)
+    for _ in trainer.train(drawn.draw(6_000, seed=0, split="train")):
         pass
-    return net
+    return trainer.kept()
 
 
 @pytest.fixture(scope="module")
-def model(net: network.Net, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(net: network.Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "net.safetensors"
     checkpoint.save(path, net, checkpoint.Origin("drawn", CLASSES))
     return path
@@ -45,7 +43,9 @@ def call(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
     )
 
 
-def test_garments_on_a_light_page_come_back_with_the_right_class(net: network.Net, garments: Images) -> None:
+def test_garments_on_a_light_page_come_back_with_the_right_class(
+    net: network.Network, garments: Images
+) -> None:
     converted = np.stack([picture.convert(on_page(each, 40, scale=10)).pixels for each in garments.pixels])
     right = inference.log_probabilities(net, converted, 100).argmax(axis=1) == garments.labels
     # of 300 it is 0.81, of which 100 deviate by 0.04; as they are drawn, smaller and not sharpened, 0.90
@@ -53,7 +53,7 @@ def test_garments_on_a_light_page_come_back_with_the_right_class(net: network.Ne
 
 
 def test_a_line_a_picture_with_the_same_numbers_as_json(
-    tmp_path: Path, model: Path, net: network.Net, garments: Images
+    tmp_path: Path, model: Path, net: network.Network, garments: Images
 ) -> None:
     page = on_page(garments.pixels[garments.labels == CLASSES.index("Trouser")][0], 40, scale=10)
     page.save(tmp_path / "größe.png")

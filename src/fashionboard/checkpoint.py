@@ -48,7 +48,7 @@ def load(path: Path, expected: Origin | None = None) -> Network:
     return net
 
 
-def load_with_origin(path: Path) -> tuple[Net, Origin]:
+def load_with_origin(path: Path) -> tuple[Network, Origin]:
     """Build the net that `path` holds, by what the file says of itself; raises ModelError as `load` does."""
     return _read(path)
 

@@ -1,24 +1,12 @@
 """A trained net applied to many images."""
 
-from typing import Protocol
-
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
-from fashionboard.network import normalise
-
-
-class Featured(Protocol):
-    """A net that tells what its last layer sees."""
-
-    def eval(self) -> object:
-        """Leave training mode."""
-
-    def features(self, x: Tensor) -> Tensor:
-        """Map images as the net takes them to float32 (batch, features)."""
+from fashionboard.network import Network, normalise
 
 
 def log_probabilities(
@@ -37,7 +25,7 @@ def log_probabilities(
         return functional.log_softmax(torch.cat(logits).double(), dim=1).numpy()
 
 
-def features(net: Featured, pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.float32]:
+def features(net: Network, pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.float32]:
     """Return what the last layer of `net` sees of each image.
 
     pixels: uint8 (images, 28, 28). batch_size: images a pass; bounds the memory.

@@ -17,7 +17,7 @@ def main() -> None:
     # torch and scikit-learn take seconds to import: not before the parameters are known to be right
     from fashionboard import checkpoint, compute, evaluation, histograms, images, inference
 
-    compute.configure("cpu", settings.threads)
+    compute.configure("cpu", settings.threads, settings.batch_size)
     about, test = dataset.describe(RAW), dataset.load(RAW, "test")
     net = checkpoint.load(MODEL, checkpoint.Origin(about.name, about.classes))
     with histograms.activations(net) as activations:

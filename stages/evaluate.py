@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from fashionboard import calibration, dataset, errors, figures, inputs, outputs, params, projector
+from fashionboard import calibration, dataset, diagrams, errors, inputs, outputs, params, projector
 from fashionboard.events import EventWriter
 
 RAW = Path("data/raw")
@@ -34,13 +34,13 @@ def main() -> None:
         events.scalar("accuracy", numbers["accuracy"])
         events.scalar("expected calibration error", bins.error)
         confusion = evaluation.confusion(predicted, test.labels, len(about.classes))
-        matrix = figures.confusion(confusion, about.classes, tested)
+        matrix = diagrams.confusion(confusion, about.classes, tested)
         events.image("confusion matrix", matrix)
-        picture = figures.reliability(bins.edges, bins.counts, bins.accuracy, bins.error, tested)
+        picture = diagrams.reliability(bins.edges, bins.counts, bins.accuracy, bins.error, tested)
         events.image("reliability", picture)
         wrong = evaluation.mistakes(confidence, predicted == test.labels)
         shown = test.pixels[wrong], test.labels[wrong], predicted[wrong], confidence[wrong]
-        events.image("most confident mistakes", figures.mistakes(*shown, about.classes, tested))
+        events.image("most confident mistakes", diagrams.mistakes(*shown, about.classes, tested))
         events.histograms("weights", histograms.weights(net))
         events.histograms("activations", activations)
         chosen = dataset.positions(len(test), settings.points, settings.seed)

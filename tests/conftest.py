@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from fashionboard import dataset, drawn
+from fashionboard import canvas, dataset, drawn
 from fashionboard.dataset import Images
 from tests.repository import Repository
 
@@ -29,6 +30,20 @@ def noise() -> Images:
     """11 images of 5 x 4 pixels with every level of grey."""
     generator = np.random.default_rng(0)
     return Images(generator.integers(0, 256, (11, 5, 4), np.uint8), generator.integers(0, 10, 11, np.uint8))
+
+
+@pytest.fixture
+def drawn_as(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Every figure that is drawn, as matplotlib's own objects."""
+    found: list[Figure] = []
+    render = canvas.render
+
+    def keep(figure: Figure) -> canvas.Pixels:
+        found.append(figure)
+        return render(figure)
+
+    monkeypatch.setattr(canvas, "render", keep)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from fashionboard import figures
+from fashionboard import canvas, diagrams, figures
 from tests import own
 
 CLASSES: dict[str, Sequence[str]] = {
@@ -24,22 +24,8 @@ NAMES = ("predictions", "class_grid", "class_balance", "confusion")
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Every figure that is drawn, as matplotlib's own object, while its picture is made as ever."""
-    found: list[Figure] = []
-    render = figures._render
-
-    def keep(figure: Figure) -> figures.Pixels:
-        found.append(figure)
-        return render(figure)
-
-    monkeypatch.setattr(figures, "_render", keep)
-    return found
-
-
-@pytest.fixture
-def draw(kept: list[Figure]) -> Callable[[str, Sequence[str]], tuple[Figure, figures.Pixels]]:
-    def drawn(name: str, classes: Sequence[str]) -> tuple[Figure, figures.Pixels]:
+def draw(drawn_as: list[Figure]) -> Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]]:
+    def drawn(name: str, classes: Sequence[str]) -> tuple[Figure, canvas.Pixels]:
         images, count = own.images(len(classes), 12, seed=1), len(classes)
         pixels, labels = images.pixels, images.labels
         if name == "predictions":
@@ -51,8 +37,8 @@ def draw(kept: list[Figure]) -> Callable[[str, Sequence[str]], tuple[Figure, fig
             picture = figures.class_balance(np.tile(labels, 100), labels, classes)
         else:
             counts = np.full((count, count), 100) + np.diag(np.full(count, 800))
-            picture = figures.confusion(counts, classes, f"the 10,000 test images of {'long ' * 20}")
-        return kept[-1], picture
+            picture = diagrams.confusion(counts, classes, f"the 10,000 test images of {'long ' * 20}")
+        return drawn_as[-1], picture
 
     return drawn
 
@@ -71,7 +57,7 @@ def boxes(figure: Figure) -> Iterator[tuple[Text, Bbox]]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", CLASSES)
 def test_no_text_is_cut_none_overlaps_and_every_class_is_named(
-    draw: Callable[[str, Sequence[str]], tuple[Figure, figures.Pixels]], name: str, kind: str
+    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]], name: str, kind: str
 ) -> None:
     classes = CLASSES[kind]
     figure, picture = draw(name, classes)
@@ -105,14 +91,14 @@ def test_no_text_is_cut_none_overlaps_and_every_class_is_named(
 
 
 def test_a_confusion_has_numbers_up_to_ten_classes(
-    draw: Callable[[str, Sequence[str]], tuple[Figure, figures.Pixels]],
+    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]],
 ) -> None:
     for count, expected in ((10, 100), (11, 0)):
         figure, _ = draw("confusion", [f"c{k}" for k in range(count)])
         assert len([text for text, _ in boxes(figure) if text.get_text().isdigit()]) == expected
 
 
-def test_a_dollar_is_no_formula(draw: Callable[[str, Sequence[str]], tuple[Figure, figures.Pixels]]) -> None:
+def test_a_dollar_is_no_formula(draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]]) -> None:
     for name in NAMES:
         figure, _ = draw(name, ["$a$", r"$\nonsense$"])
         assert any(r"$\nonsense$" in text.get_text() for text, _ in boxes(figure))

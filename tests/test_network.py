@@ -1,4 +1,4 @@
-from typing import get_args
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from fashionboard import network
-from fashionboard.params import Train
+from fashionboard import checkpoint, network, params
+from fashionboard.errors import ParameterError
 
 
 def test_normalising_gives_the_bits_of_the_tutorials_transforms() -> None:
@@ -34,8 +34,33 @@ def test_the_net_has_the_tutorials_layers() -> None:
     }
 
 
-def test_params_name_the_networks_that_there_are() -> None:
-    assert get_args(Train.model_fields["model"].annotation) == tuple(network.MODELS)
+def test_a_network_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ParameterError, match=r"train\.model is 'vgg', allowed: net or cnn$"):
+        network.initial(0, model="vgg")
+
+
+def test_a_line_in_the_registry_is_all_that_a_further_network_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    class Linear(network.Network):
+        def __init__(self, classes: int = 10) -> None:
+            super().__init__()
+            self.last = nn.Linear(784, classes)
+
+        def features(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.last(self.features(x))
+            return logits
+
+    monkeypatch.setitem(network.MODELS, "linear-1", Linear)
+    text = (root / "params.yaml").read_text().replace("model: net", "model: linear-1")
+    (tmp_path / "params.yaml").write_text(text)
+    net = network.initial(0, 26, params.load(tmp_path / "params.yaml").train.model)
+    origin = checkpoint.Origin("x", tuple(map(str, range(26))))
+    checkpoint.save(tmp_path / "net", net, origin)
+    assert isinstance(checkpoint.load(tmp_path / "net", origin), Linear)
 
 
 @pytest.mark.parametrize("model", network.MODELS)

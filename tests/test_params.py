@@ -54,7 +54,8 @@ def test_every_way_to_write_a_float_is_the_same_float(tmp_path: Path, root: Path
         ("points: 1000", "points: -1", "evaluate.points is -1, allowed: an integer >= 0 and <= 10,000"),
         ("points: 1000", "points: 1", "evaluate.points is 1, allowed: 0 for none, or 2 to 10,000"),
         ("points: 1000", "points: 10001", "evaluate.points is 10001, allowed: an integer >= 0 and <= 10,000"),
-        ("model: net", "model: vgg", "train.model is 'vgg', allowed: net or cnn"),
+        ("model: net", "model: Net(3)", "train.model is 'Net(3)', allowed: a network's name, such as net"),
+        ("model: net", "model: 3", "train.model is 3, allowed: a network's name, such as net"),
         ("optimizer: sgd", "optimizer: adam", "train.optimizer is 'adam', allowed: sgd or adamw"),
         ("weight_decay: 0", "weight_decay: 2", "train.weight_decay is 2, allowed: a number >= 0 and <= 1"),
         (

@@ -331,6 +331,7 @@ def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
             "embed.points=401",
             "error: params.yaml: embed.points is 401, allowed: at most data.drawn.train_images",
         ),
+        ("train.model=vgg", "error: params.yaml: train.model is 'vgg', allowed: net or cnn"),
         ("train.keep=best", "error: params.yaml: train.keep is 'best', allowed: last, or best with"),
         ("train.validation=395", "error: train.validation is 395, expected 0, or 10 to 390"),
         ("train.device=cuda", "error: train.device is cuda, but torch finds no CUDA GPU here"),

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fashionboard.errors import ParameterError
+
 
 class Network(nn.Module):
     """A network for grey images of 28 x 28 pixels, made for a number of classes; its last layer is linear."""
@@ -89,7 +91,7 @@ class Cnn(Network):
         return logits
 
 
-# the names in params.yaml; a further network is a class above, a name here and in params.Train.model
+# by their names in params.yaml; a further network is a class above and a line here
 MODELS: dict[str, type[Network]] = {"net": Net, "cnn": Cnn}
 
 
@@ -97,7 +99,12 @@ def initial(seed: int, classes: int = 10, model: str = "net") -> Network:
     """Return a network with PyTorch's own initial weights, drawn from `seed`; no other generator is touched.
 
     model: a name in MODELS.
+
+    Raises:
+        ParameterError: there is no such name.
     """
+    if model not in MODELS:
+        raise ParameterError(f"params.yaml: train.model is '{model}', allowed: {' or '.join(MODELS)}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return MODELS[model](classes)

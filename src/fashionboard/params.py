@@ -67,7 +67,8 @@ class Train(_Section):
     seed: Seed
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
-    model: Literal["net", "cnn"]
+    # network.MODELS has the names, which takes torch to tell: the train stage refuses others
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", description="a network's name, such as net")]
     optimizer: Literal["sgd", "adamw"]
     lr: Annotated[float, Field(gt=0, le=10)]
     momentum: Annotated[float, Field(ge=0, lt=1)]

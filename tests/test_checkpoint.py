@@ -86,7 +86,7 @@ def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
 def test_a_network_that_is_not_known_is_refused(tmp_path: Path, name: object) -> None:
     about = json.dumps({"architecture": name, "data_set": "drawn", "classes": ["a"]})
     safetensors.torch.save_file({"weight": torch.zeros(2)}, tmp_path / "net", {"fashionboard": about})
-    expected = f"expected weights of Net or Cnn saved by this project's train stage, found those of {name};"
+    expected = f"expected weights of Net or Cnn, found those of {name}, which this version's network.MODELS"
     with pytest.raises(ModelError, match=re.escape(expected)):
         checkpoint.load(tmp_path / "net")
 
@@ -99,7 +99,15 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "net")
 
 
+def test_a_variance_below_zero_is_refused(tmp_path: Path) -> None:
+    net = network.initial(0, 3, model="cnn")
+    net.get_buffer("block2.norm.running_var")[5] = -1
+    checkpoint.save(tmp_path / "net", net, ORIGIN)
+    with pytest.raises(ModelError, match="its tensors are not such as Cnn has"):
+        checkpoint.load(tmp_path / "net")
+
+
 def test_weights_of_other_shapes_are_refused(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "net", network.initial(0, 4), ORIGIN)
-    with pytest.raises(ModelError, match="its tensors are not the finite float32 weights of Net"):
+    with pytest.raises(ModelError, match="its tensors are not such as Net has"):
         checkpoint.load(tmp_path / "net")

@@ -39,6 +39,16 @@ def test_a_network_that_there_is_not_is_refused_with_those_that_there_are() -> N
         network.initial(0, model="vgg")
 
 
+def test_a_network_without_features_is_refused_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Blind(network.Network):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    monkeypatch.setitem(network.MODELS, "blind", Blind)
+    with pytest.raises(TypeError, match=r"abstract class Blind .* abstract method '?features"):
+        network.initial(0, model="blind")
+
+
 def test_a_line_in_the_registry_is_all_that_a_further_network_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path
 ) -> None:

@@ -146,11 +146,15 @@ def test_a_folder_of_ones_own_is_a_data_set(tmp_path: Path, root: Path, path: st
 def test_no_image_left_to_train_on_is_refused_before_anything_runs(tmp_path: Path, root: Path) -> None:
     text = (root / "params.yaml").read_text().replace("dataset: fashion-mnist", "dataset: drawn")
     path = tmp_path / "params.yaml"
-    path.write_text(text.replace("validation: 0 ", "validation: 12000 "))
-    with pytest.raises(ParameterError, match=r"train\.validation is 12000, allowed: less than .* is 12000$"):
-        params.load(path)
-    path.write_text(text.replace("validation: 0 ", "validation: 11999 "))
-    assert params.load(path).train.validation == 11_999
+    for count in (1, 9, 11_991, 12_000):
+        path.write_text(text.replace("validation: 0 ", f"validation: {count} "))
+        with pytest.raises(
+            ParameterError, match=rf"validation is {count}, allowed: 0, or 10 to 11990, which"
+        ):
+            params.load(path)
+    for count in (10, 11_990):
+        path.write_text(text.replace("validation: 0 ", f"validation: {count} "))
+        assert params.load(path).train.validation == count
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
         ),
         ("train.model=vgg", "error: params.yaml: train.model is 'vgg', allowed: net or cnn"),
         ("train.keep=best", "error: params.yaml: train.keep is 'best', allowed: last, or best with"),
-        ("train.validation=395", "error: train.validation is 395, expected 0, or 10 to 390"),
+        ("train.validation=395", "error: params.yaml: train.validation is 395, allowed: 0, or 10 to 390"),
         ("train.device=cuda", "error: train.device is cuda, but torch finds no CUDA GPU here"),
         ("train.lr=9.9", "error: the training loss is "),
     ],

@@ -54,6 +54,21 @@ def test_a_class_without_an_image_on_either_side_is_refused(images: Images, coun
         validation.hold_out(images, count, seed=0)
 
 
+@pytest.mark.parametrize("count", [2, 50, 1000])
+def test_a_class_so_small_that_its_share_is_less_than_an_image_is_refused(count: int) -> None:
+    labels = np.array([0] * 1000 + [1] * 2, np.uint8)
+    images = Images(np.zeros((len(labels), 1, 1), np.uint8), labels)
+    with pytest.raises(TrainingError, match=rf"is {count:,}, expected .* both sides: a class has 2 in all;"):
+        validation.hold_out(images, count, seed=0)
+    _, held_out = validation.hold_out(images, 501, seed=0)
+    assert held_out is not None and np.bincount(held_out.labels).tolist() == [500, 1]
+
+
+def test_a_class_of_one_image_cannot_be_on_both_sides() -> None:
+    with pytest.raises(TrainingError, match=r"expected 0, or 2 to 3 of .*: a class has 1 in all;"):
+        validation.hold_out(numbered([0, 0, 0, 0, 1]), 2, seed=0)
+
+
 def test_the_score_is_scikit_learns(images: Images) -> None:
     net = network.initial(0).eval()
     pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)

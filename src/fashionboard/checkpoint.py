@@ -73,9 +73,14 @@ def _read(path: Path) -> tuple[Network, Origin]:
     architectures = {kind.__name__: kind for kind in MODELS.values()}
     name = str(about.get("architecture", "")) if isinstance(about, dict) else ""
     if name not in architectures:
+        known = " or ".join(architectures)
+        if name:
+            raise ModelError(
+                f"{path}: expected weights of {known}, found those of {name}, which this version's "
+                "network.MODELS does not have; check out the version that trained it"
+            )
         raise ModelError(
-            f"{path}: expected weights of {' or '.join(architectures)} saved by this project's train stage, "
-            f"found {f'those of {name}' if name else 'none'}; {advice}"
+            f"{path}: expected weights of {known} saved by this project's train stage, found none; {advice}"
         )
     try:
         found = Origin(about["data_set"], tuple(about["classes"]))
@@ -83,9 +88,9 @@ def _read(path: Path) -> tuple[Network, Origin]:
         own = net.state_dict()
         if not all(weights[key].dtype == own[key].dtype and weights[key].isfinite().all() for key in own):
             raise TypeError
+        if any((weights[key] < 0).any() for key in own if key.endswith("running_var")):
+            raise TypeError
         net.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError):
-        raise ModelError(
-            f"{path}: its tensors are not the finite float32 weights of {name}; {advice}"
-        ) from None
+        raise ModelError(f"{path}: its tensors are not such as {name} has, and finite; {advice}") from None
     return net, found

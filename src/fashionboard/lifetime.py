@@ -33,7 +33,9 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     # no exception: raised within a C extension, such as one that is being imported, it turns into another
     unfinished.remove_all()
     with contextlib.suppress(OSError):
-        os.write(2, f"stopped by {signal.Signals(number).name}; `dvc repro` goes on from here\n".encode())
+        os.write(
+            2, f"stopped by {signal.Signals(number).name}; the same command goes on from here\n".encode()
+        )
     os._exit(128 + number)
 
 

@@ -1,5 +1,7 @@
 """The networks that can be trained, and what goes into them."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -7,12 +9,16 @@ from torch.nn import functional
 from fashionboard.errors import ParameterError
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A network for grey images of 28 x 28 pixels, made for a number of classes; its last layer is linear."""
 
+    @abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """Map float32 (batch, 1, 28, 28), normalised, to the last layer's input: float32 (batch, width)."""
-        raise NotImplementedError
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Map float32 (batch, 1, 28, 28), normalised, to logits, float32 (batch, classes)."""
 
 
 class Net(Network):
@@ -91,7 +97,7 @@ class Cnn(Network):
         return logits
 
 
-# by their names in params.yaml; a further network is a class above and a line here
+# by their names in params.yaml; a further network is a class above, with both methods, and a line here
 MODELS: dict[str, type[Network]] = {"net": Net, "cnn": Cnn}
 
 

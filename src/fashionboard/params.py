@@ -117,10 +117,11 @@ class Params(_Section):
 
     @model_validator(mode="after")
     def _enough_to_train(self) -> Self:
-        if self.data.dataset == "drawn" and self.train.validation >= self.data.drawn.train_images:
+        most = self.data.drawn.train_images - 10  # one of each class
+        if self.data.dataset == "drawn" and self.train.validation and not 10 <= self.train.validation <= most:
             raise ValueError(
-                f"train.validation is {self.train.validation}, allowed: less than data.drawn.train_images, "
-                f"which is {self.data.drawn.train_images}"
+                f"train.validation is {self.train.validation}, allowed: 0, or 10 to {most}, which is "
+                "data.drawn.train_images less one of each class"
             )
         return self
 

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def _path(key: str) -> Path:
 
 
 def _platform() -> str:
-    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
+    # what computes, and what chooses and orders the images
+    software = [f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "scikit-learn")]
+    return ", ".join([*software, torch.backends.cpu.get_cpu_capability()])
 
 
 def _encode(report: Report) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -32,23 +33,26 @@ def hold_out(images: Images, count: int, seed: int) -> tuple[Images, Images | No
     Of each class the same share is held out, to within an image. With a count of 0 nothing is: None.
 
     Raises:
-        TrainingError: there are too few images for one of each class on both sides.
+        TrainingError: a class would have no image on one of the sides.
     """
     if count == 0:
         return images, None
     # 0.9 s to import, for this alone
     from sklearn.model_selection import train_test_split
 
-    try:
-        parts = train_test_split(
-            np.arange(len(images)), test_size=count, stratify=images.labels, random_state=seed
-        )
-    except ValueError:
-        classes = len(np.unique(images.labels))
+    _, counts = np.unique(images.labels, return_counts=True)
+    classes, fewest = len(counts), counts.min()
+    parts: list[npt.NDArray[np.int64]] = []
+    if fewest > 1 and classes <= count <= len(images) - classes:
+        everything = np.arange(len(images))
+        parts = train_test_split(everything, test_size=count, stratify=images.labels, random_state=seed)
+    # of a small class the share may be less than an image
+    if not parts or any(len(np.unique(images.labels[part])) < classes for part in parts):
         raise TrainingError(
             f"train.validation is {count:,}, expected 0, or {classes:,} to {len(images) - classes:,} of the "
-            "training images, of which each class must have two or more"
-        ) from None
+            "training images, with some of each class on both sides: "
+            f"a class has {fewest:,} in all; choose another number, or 0"
+        )
     kept, held_out = (Images(images.pixels[at], images.labels[at]) for at in map(np.sort, parts))
     return kept, held_out
 

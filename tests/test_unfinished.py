@@ -1,9 +1,11 @@
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fashionboard import unfinished
@@ -57,3 +59,56 @@ with EventWriter(pathlib.Path(r"{tmp_path}"), "0123456789abcdef") as events:
     assert process.returncode == 128 + kind
     assert printed == f"stopped by {kind.name}; the same command goes on from here\n"
     assert [path.name for path in tmp_path.iterdir()] == ["whole.json"]
+
+
+@pytest.mark.parametrize("victim", ["runner", "shell"])
+@pytest.mark.parametrize(
+    "busy", ["time.sleep(60)", "ctypes.PyDLL(None).sleep(60)"], ids=["idle", "holding the GIL"]
+)
+def test_a_stage_ends_with_its_shell_and_with_the_program_that_runs_dvc(
+    root: Path, tmp_path: Path, victim: str, busy: str
+) -> None:
+    stage = f"""
+import ctypes, os, time
+from fashionboard import lifetime
+lifetime.guard()
+print(os.getppid(), os.getpid(), flush=True)
+{busy}
+"""
+    (tmp_path / "stage.py").write_text(stage)
+    # not the last command, so that no shell gives its place to Python
+    command = f"'{sys.executable}' '{tmp_path / 'stage.py'}'; true"
+    runner = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess, sys; subprocess.call(sys.argv[1], shell=True)", command],
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "DVC_STAGE": "train"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert runner.stdout is not None
+    shell, process = (psutil.Process(int(word)) for word in runner.stdout.readline().split())
+    left = [process, *process.children()]
+    assert len(left) == 2
+    (runner if victim == "runner" else shell).kill()
+    # `dvc` is waited for elsewhere: three seconds for what it started
+    _, alive = psutil.wait_procs(left, timeout=3)
+    for one in (shell, *alive):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    runner.communicate()
+    assert alive == []
+
+
+def test_an_ended_stage_leaves_no_watchdog(root: Path, tmp_path: Path) -> None:
+    program = """
+import psutil
+from fashionboard import lifetime
+lifetime.guard()
+print(psutil.Process().children()[0].pid)
+"""
+    watchdog = subprocess.check_output(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "DVC_STAGE": "train"},
+        text=True,
+    )
+    assert not psutil.pid_exists(int(watchdog))

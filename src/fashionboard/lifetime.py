@@ -1,10 +1,10 @@
 """How a stage's process ends before its work is done: on a signal, or with the program that runs it."""
 
+import atexit
 import contextlib
 import os
+import select
 import signal
-import threading
-import time
 from pathlib import Path
 from types import FrameType
 
@@ -12,7 +12,8 @@ import psutil
 
 from fashionboard import unfinished
 
-_POLL = 0.5  # seconds
+# seconds between two looks, and for a process to end by itself
+_POLL, _PATIENCE = 0.5, 1.0
 
 
 def guard() -> None:
@@ -22,11 +23,11 @@ def guard() -> None:
     into the outputs of the next run. Ending means that what is half written is removed, one line
     on stderr, and the exit code 128 + the signal's number.
     """
+    # started by hand, a stage may well outlive its shell; Windows has no fork
+    if "DVC_STAGE" in os.environ and hasattr(os, "fork"):
+        _start_watchdog()
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
-    # started by hand, a stage may well outlive its shell
-    if "DVC_STAGE" in os.environ:
-        threading.Thread(target=_watch, args=(_runner(),), daemon=True).start()
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -58,7 +59,42 @@ def _is_python(process: psutil.Process) -> bool:
     return any(word in f"{process.name()} {program}".lower() for word in ("python", "dvc"))
 
 
-def _watch(runner: psutil.Process | None) -> None:
-    while runner is not None and runner.is_running() and runner.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(_POLL)
-    os.kill(os.getpid(), signal.SIGTERM)
+def _start_watchdog() -> None:
+    """Have a process of its own watch: this one may hold the GIL for seconds, as while it imports torch."""
+    stage, runner = psutil.Process(), _runner()
+    # nothing is ever written: the pipe is closed when this process ends, however it does
+    reading, writing = os.pipe()
+    if watchdog := os.fork():
+        os.close(reading)
+        atexit.register(_end, watchdog)
+        return
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        os.close(writing)
+        _watch(stage, runner, reading)
+    finally:
+        os._exit(0)
+
+
+def _end(watchdog: int) -> None:
+    os.kill(watchdog, signal.SIGKILL)
+    os.waitpid(watchdog, 0)
+
+
+def _watch(stage: psutil.Process, runner: psutil.Process | None, ended: int) -> None:
+    """End `stage` when its shell or the process that runs DVC dies; return once `ended` is readable."""
+    shell = stage.ppid()
+    while runner is not None and _lives(runner) and stage.ppid() == shell:
+        if select.select([ended], [], [], _POLL)[0]:
+            return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        stage.terminate()
+        if not select.select([ended], [], [], _PATIENCE)[0]:
+            stage.kill()
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

@@ -20,6 +20,18 @@ _DEFAULTS = {
     "threads": 1,
 }
 
+# others than the tutorial's, wherever there are any
+MODERN = {
+    "model": "cnn",
+    "epochs": 3,
+    "batch_size": 32,
+    "optimizer": "adamw",
+    "lr": 0.01,
+    "weight_decay": 0.05,
+    "schedule": "one-cycle",
+    "augment": "flip-shift",
+}
+
 
 def settings(**changes: object) -> Train:
     return Train.model_validate({**_DEFAULTS, **changes})

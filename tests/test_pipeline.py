@@ -19,6 +19,7 @@ from tensorboard.util import tensor_util
 from fashionboard import checkpoint, dataset, inference, network, validation
 from fashionboard.dataset import CLASSES
 from tests.repository import Repository, stages_run
+from tests.settings import MODERN
 
 ALL = ["download", "visualize", "embed", "train", "evaluate"]
 
@@ -268,19 +269,7 @@ def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repositor
 
 
 def test_all_options_of_the_training_go_through_the_pipeline(changing: Repository) -> None:
-    options = {
-        "model": "cnn",
-        "epochs": 3,
-        "batch_size": 32,
-        "optimizer": "adamw",
-        "lr": 0.01,
-        "weight_decay": 0.05,
-        "schedule": "one-cycle",
-        "augment": "flip-shift",
-        "validation": 50,
-        "keep": "best",
-        "log_every": 5,
-    }
+    options = {**MODERN, "validation": 50, "keep": "best", "log_every": 5}
     changes = [part for name, value in options.items() for part in ("-S", f"train.{name}={value}")]
     assert stages_run(changing.dvc("exp", "run", "-n", "best", *changes)) == ["train", "evaluate"]
 

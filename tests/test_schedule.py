@@ -3,7 +3,7 @@ from torch import nn, optim
 from torch.optim import lr_scheduler
 
 from fashionboard import schedule
-from fashionboard.schedule import Schedule
+from fashionboard.params import Schedule
 
 HIGHEST = 0.3
 

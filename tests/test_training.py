@@ -13,7 +13,7 @@ from fashionboard.errors import TrainingError
 from fashionboard.network import Network
 from fashionboard.params import Train
 from fashionboard.progress import Report
-from tests.settings import settings
+from tests.settings import MODERN, settings
 
 
 @pytest.fixture(autouse=True)
@@ -152,18 +152,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(images: Ima
 
 def modern(**changes: object) -> Train:
     """Settings other than the tutorial's wherever there are any; 7 batches an epoch, the last one smaller."""
-    others = {
-        "model": "cnn",
-        "epochs": 3,
-        "batch_size": 32,
-        "optimizer": "adamw",
-        "lr": 0.01,
-        "weight_decay": 0.05,
-        "schedule": "one-cycle",
-        "augment": "flip-shift",
-        "log_every": 1,
-    }
-    return settings(**{**others, **changes})
+    return settings(**{**MODERN, "log_every": 1, **changes})
 
 
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "cosine"}, {"batch_size": 199}])

@@ -16,6 +16,8 @@ _SHOWN = 5  # problems in one message
 # torch and numpy both take seeds of 32 bits everywhere
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Threads = Annotated[int, Field(ge=1, le=256)]
+Schedule = Literal["constant", "cosine", "one-cycle"]
+Keep = Literal["last", "best"]
 
 
 class _Section(BaseModel):
@@ -73,10 +75,10 @@ class Train(_Section):
     lr: Annotated[float, Field(gt=0, le=10)]
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
-    schedule: Literal["constant", "cosine", "one-cycle"]
+    schedule: Schedule
     augment: Literal["none", "flip-shift"]
     validation: Annotated[int, Field(ge=0, le=1_000_000)]
-    keep: Literal["last", "best"]
+    keep: Keep
     log_every: Annotated[int, Field(ge=1, le=1_000_000)]
     device: Literal["cpu", "cuda"]
     threads: Threads

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from fashionboard.params import Keep
 from fashionboard.validation import Score
 
 
@@ -39,7 +39,7 @@ def table(reports: Sequence[Report]) -> tuple[list[str], list[list[float]]]:
     return header, rows
 
 
-def summary(reports: Sequence[Report], keep: Literal["last", "best"]) -> dict[str, float]:
+def summary(reports: Sequence[Report], keep: Keep) -> dict[str, float]:
     """Return the numbers of the last report and, of validation, those of the weights that are kept.
 
     keep: "last", or "best" for the first report with the least validation loss.

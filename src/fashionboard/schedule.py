@@ -1,9 +1,8 @@
 """The learning rate of each step, as a function of nothing but the step."""
 
 import math
-from typing import Literal
 
-Schedule = Literal["constant", "cosine", "one-cycle"]
+from fashionboard.params import Schedule
 
 # of 1cycle: the share of the steps in which the rate rises; highest to first rate; first to last rate
 _RISE, _FIRST, _LAST = 0.3, 25, 1e4

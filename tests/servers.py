@@ -31,10 +31,14 @@ def tensorboard(logdir: Path, fast: bool, *options: str) -> Iterator[str]:
     """Start TensorBoard on `logdir` and yield its address; it looks for new data every second."""
     port = free_port()
     program = str(Path(sys.executable).with_name("tensorboard"))
-    command = [program, "--logdir", str(logdir), "--port", str(port)]
+    # by its name alone: the page shows it
+    command = [program, "--logdir", logdir.name, "--port", str(port)]
     loading = ["--load_fast", "true" if fast else "false", "--reload_interval", "1"]
     server = subprocess.Popen(
-        [*command, *loading, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, *loading, *options],
+        cwd=logdir.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         address = f"http://127.0.0.1:{port}"

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,7 +63,8 @@ def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
 
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     own = [
-        *("--logdir", str(logdir), "--port", str(port)),
+        # seen from here, as the page shows it
+        *("--logdir", os.path.relpath(logdir), "--port", str(port)),
         *(() if "--bind_all" in arguments else ("--host", host)),
         *("--reload_interval", str(RELOAD), "--samples_per_plugin", "images=1000,scalars=1000000"),
     ]

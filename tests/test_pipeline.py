@@ -248,6 +248,13 @@ def test_only_what_changed_runs_and_changing_back_runs_nothing(
     assert (changing.path / "dvc.lock").read_bytes() == lock
 
 
+def test_an_experiment_of_one_stage_needs_nothing_of_the_others(finished: Repository, tmp_path: Path) -> None:
+    clone = finished.clone(tmp_path / "clone", cache="none")
+    output = clone.dvc("exp", "run", "-n", "other", "-S", "data.drawn.seed=1", "download")
+    assert stages_run(output) == ["download"]
+    assert "other" in clone.dvc("exp", "list", "--name-only")
+
+
 def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repository, root: Path) -> None:
     output = changing.dvc("exp", "run", "-n", "faster", "-S", "train.lr=0.02")
     assert stages_run(output) == ["train", "evaluate"]

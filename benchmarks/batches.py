@@ -1,14 +1,22 @@
-"""The training step at several batch sizes, against a plain PyTorch loop on the same device.
+"""Steps a second of training at several batch sizes, by one of three ways.
 
-    python benchmarks/batches.py DEVICE        in a repository whose data set is there
+    python benchmarks/batches.py WAY DEVICE        in a repository whose data set is there
 
-Prints a line of JSON: for each batch size steps a second of ours and of the plain loop, pair by pair.
+WAY: `portable` or `native`, the project's loop with that arithmetic; `plain`, PyTorch's own on tensors that
+are in memory, normalised, with torch's own settings but for the number of threads. Prints a line of JSON:
+steps a second by batch size, for the tutorial's net, and for the larger one as README trains it (`cnn`).
 """
 
 import json
 import sys
 import time
 from pathlib import Path
+
+from fashionboard import arithmetic
+
+WAY, DEVICE = sys.argv[1:]
+arithmetic.prepare()
+arithmetic.choose("portable" if WAY == "portable" else "native")
 
 import torch
 from torch import optim
@@ -18,12 +26,22 @@ from fashionboard import compute, dataset, network, params, training
 
 # steps that are timed, of each batch size
 _STEPS = {4: 2000, 64: 200, 1024: 20}
-_PAIRS = 3
+_RECIPE = {
+    "model": "cnn",
+    "batch_size": 64,
+    "log_every": 60,
+    "optimizer": "adamw",
+    "lr": 0.005,
+    "weight_decay": 0.05,
+    "schedule": "one-cycle",
+    "augment": "flip-shift",
+}
 
 
 def ours(images: dataset.Images, settings: params.Train) -> float:
     """Return steps a second of the second interval: what is done once was done in the first."""
-    net = network.initial(settings.seed).to(settings.device)
+    compute.configure(DEVICE, settings.threads, settings.batch_size)
+    net = network.initial(settings.seed, model=settings.model).to(settings.device)
     reports = training.Trainer(net, settings).train(images)
     next(reports)
     started = time.perf_counter()
@@ -33,6 +51,7 @@ def ours(images: dataset.Images, settings: params.Train) -> float:
 
 def plain(images: dataset.Images, settings: params.Train) -> float:
     """Return steps a second of the tutorial's loop on tensors that are on the device already."""
+    torch.set_num_threads(settings.threads)
     net = network.initial(settings.seed).to(settings.device)
     optimizer = optim.SGD(net.parameters(), lr=settings.lr, momentum=settings.momentum)
     pixels = network.normalise(torch.from_numpy(images.pixels)).to(settings.device)
@@ -49,24 +68,18 @@ def plain(images: dataset.Images, settings: params.Train) -> float:
     return settings.log_every / (time.perf_counter() - started)
 
 
-def main(device: str) -> None:
+def main() -> None:
     """Measure each batch size and print."""
     images = dataset.load(Path("data/raw"), "train")
-    defaults = params.load(Path("params.yaml")).train
-    found: dict[int, dict[str, list[float]]] = {}
+    defaults = params.load(Path("params.yaml")).train.model_copy(update={"device": DEVICE})
+    found = {}
     for batch_size, steps in _STEPS.items():
-        changes = {"batch_size": batch_size, "log_every": steps, "device": device}
-        settings = defaults.model_copy(update=changes)
-        found[batch_size] = {"ours": [], "plain": []}
-        for _ in range(_PAIRS):
-            compute.configure(device, settings.threads, batch_size)
-            found[batch_size]["ours"].append(ours(images, settings))
-            # torch's own settings, but for the threads
-            torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
-            torch.set_deterministic_debug_mode("default")
-            found[batch_size]["plain"].append(plain(images, settings))
+        settings = defaults.model_copy(update={"batch_size": batch_size, "log_every": steps})
+        found[str(batch_size)] = plain(images, settings) if WAY == "plain" else ours(images, settings)
+    if WAY != "plain":
+        found["cnn"] = ours(images, defaults.model_copy(update=_RECIPE))
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

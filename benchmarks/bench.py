@@ -72,7 +72,7 @@ def _files() -> Path:
 def against_the_tutorial(folder: Path, pairs: int) -> tuple[list[Figure], dict[str, dict[str, float]]]:
     """Compare pipeline, loop and memory with the tutorial's script; also return the stages' parts."""
     loop = Figure(
-        "training loop with all its logging, against the tutorial's", "steps/s", 3, 5, at_least=True
+        "training loop with all its logging, against the tutorial's", "steps/s", 3.2, 5, at_least=True
     )
     cold = Figure("`dvc repro` from an empty cache, against the tutorial's whole script", "s", 0.75, 0.5)
     train = Figure("peak memory of train, against the tutorial's script", "MB", 0.8, 0.5)
@@ -197,19 +197,52 @@ def ten_times(folder: Path, pairs: int) -> list[Figure]:
     return figures
 
 
-def batch_sizes(done: Path) -> list[Figure]:
-    """Compare the training step with a plain loop on the same device, at several batch sizes."""
+def batch_sizes(done: Path, pairs: int) -> list[Figure]:
+    """Compare the training step with a plain loop on the same device, and portable with native arithmetic."""
     figures = []
     # a GPU's figures have no bounds: none was there when they were set
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-        settings = {"PYTHONPATH": str(done / "src")}
-        ran = run([sys.executable, str(_HERE / "batches.py"), device], done, settings)
-        for size, found in json.loads(ran.output.splitlines()[-1]).items():
+        ways = ("portable", "plain", "native") if device == "cpu" else ("portable", "plain")
+        rounds = [{way: _steps(done, way, device) for way in ways} for _ in range(pairs)]
+        for size in rounds[0]["plain"]:
             name = f"a step of {size} on {device}, against a plain loop there"
-            figure = Figure(name, "steps/s", at_least=True, ours=found["ours"], other=found["plain"])
-            figures.append(figure)
+            figures.append(_paired(name, size, rounds, "plain"))
+        for size in rounds[0].get("native", ()):
+            step = "a step of 64 of the cnn" if size == "cnn" else f"a step of {size}"
+            figures.append(_paired(f"{step}, portable against native", size, rounds, "native"))
         say(f"batch sizes on {device}: measured")
     return figures
+
+
+def _steps(done: Path, way: str, device: str) -> dict[str, float]:
+    """Return steps a second by batch size."""
+    command = [sys.executable, str(_HERE / "batches.py"), way, device]
+    ran = run(command, done, {"PYTHONPATH": str(done / "src")})
+    found: dict[str, float] = json.loads(ran.output.splitlines()[-1])
+    return found
+
+
+def _paired(name: str, size: str, rounds: list[dict[str, dict[str, float]]], other: str) -> Figure:
+    pairs = [(each["portable"][size], each[other][size]) for each in rounds]
+    ours, theirs = (list(values) for values in zip(*pairs, strict=True))
+    return Figure(name, "steps/s", at_least=True, ours=ours, other=theirs)
+
+
+def evaluate_natively(done: Path, pairs: int) -> Figure:
+    """Compare evaluate's computing by portable arithmetic with that by native."""
+    figure = Figure("evaluate's computing, portable against native", "s")
+    settings = done / "params.yaml"
+    portable = settings.read_text()
+    native = portable.replace("arithmetic: portable", "arithmetic: native")
+    for _ in range(pairs):
+        seconds = []
+        for text in (portable, native):
+            settings.write_text(text)
+            seconds.append(parts(done, "evaluate")["computing"])
+        figure.add(*seconds)
+    settings.write_text(portable)
+    say("evaluate by native arithmetic: measured")
+    return figure
 
 
 def say(text: str) -> None:
@@ -234,7 +267,8 @@ def main() -> None:
         figures.insert(3, evaluate_alone(done, pairs=9))
         figures.insert(4, queue(done, folder, pairs=1))
         figures += ten_times(folder, pairs=1)
-        figures += batch_sizes(done)
+        figures += batch_sizes(done, pairs=3)
+        figures.append(evaluate_natively(done, pairs=5))
     write(_HERE, figures, stages)
     if not all(figure.reached(figure.reach) for figure in figures if figure.reach is not None):
         raise SystemExit(1)

@@ -137,6 +137,11 @@ def main(stage: str) -> None:
     builtins.__import__ = measured(clock, "imports", plain_import)
     with clock.part("imports"):
         module = importlib.import_module(f"stages.{stage}")
+        from fashionboard import arithmetic, params
+    # as the stage does it, which is too late once torch is imported
+    arithmetic.choose(
+        getattr(getattr(params.load(Path("params.yaml")), stage, None), "arithmetic", "portable")
+    )
     # what the stage imports when it is run, now, so that its functions can be measured
     for path in yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]["deps"]:
         if path.startswith("src/fashionboard/") and not path.endswith("__init__.py"):

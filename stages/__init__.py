@@ -23,6 +23,8 @@ if any(importlib.util.find_spec(name) is None for name in ("psutil", "pydantic",
 os.environ["MPLBACKEND"] = "agg"
 os.environ["MATPLOTLIBRC"] = os.devnull
 
-from fashionboard import lifetime
+from fashionboard import arithmetic, lifetime
 
+# may start this process anew, so before anything of it is there to end
+arithmetic.prepare()
 lifetime.guard()

@@ -3,19 +3,19 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from fashionboard import calibration, dataset, diagrams, errors, inputs, outputs, params, projector
+from fashionboard import arithmetic, calibration, dataset, errors, inputs, outputs, params, projector
 from fashionboard.events import EventWriter
 
-RAW = Path("data/raw")
-MODEL = Path("models/net.safetensors")
+RAW, MODEL = Path("data/raw"), Path("models/net.safetensors")
 RUN = Path("runs/evaluate")
 METRICS, PLOTS = Path("metrics/evaluate.json"), Path("plots/evaluate")
 
 
 def main() -> None:
     settings = params.load(Path("params.yaml")).evaluate
+    arithmetic.choose(settings.arithmetic)
     # torch and scikit-learn take seconds to import: not before the parameters are known to be right
-    from fashionboard import checkpoint, compute, evaluation, histograms, images, inference
+    from fashionboard import checkpoint, compute, diagrams, evaluation, histograms, images, inference
 
     compute.configure("cpu", settings.threads, settings.batch_size)
     about, test = dataset.describe(RAW), dataset.load(RAW, "test")

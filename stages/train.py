@@ -3,7 +3,7 @@
 import itertools
 from pathlib import Path
 
-from fashionboard import dataset, errors, inputs, outputs, params
+from fashionboard import arithmetic, dataset, errors, inputs, outputs, params
 
 RAW = Path("data/raw")
 MODEL = Path("models/net.safetensors")
@@ -14,6 +14,7 @@ LOSSES = Path("plots/training_loss.csv")
 
 def main() -> None:
     settings = params.load(Path("params.yaml")).train
+    arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
     from fashionboard import checkpoint, compute, figures, graph, network, progress, resume, validation
     from fashionboard.events import EventWriter

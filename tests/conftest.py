@@ -2,6 +2,12 @@
 
 from pathlib import Path
 
+from fashionboard import arithmetic
+
+# as the stages do it, before numpy and torch are imported
+arithmetic.prepare()
+arithmetic.choose("portable")
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure

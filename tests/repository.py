@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+
+from fashionboard import arithmetic
 
 _PARTS = (
     "src",
@@ -56,8 +59,9 @@ class Repository:
 
     @staticmethod
     def environment() -> dict[str, str]:
-        """Return this process's environment with its interpreter's folder first on PATH."""
-        return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        """Return a person's environment with this interpreter's folder first on PATH."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**without_settings(os.environ), "PATH": path}
 
     def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the repository, without a terminal, and return what it printed to both streams."""
@@ -130,6 +134,12 @@ class Repository:
         elif cache == "same":
             copy.dvc("cache", "dir", "--local", str(self.path / ".dvc" / "cache"))
         return copy
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` without what tests/conftest.py has settled: a program that is tested does it."""
+    settled = {*arithmetic.NUMPY, *arithmetic.TORCH}
+    return {name: value for name, value in environment.items() if name not in settled}
 
 
 def stages_run(output: str) -> list[str]:

@@ -18,6 +18,7 @@ _DEFAULTS = {
     "log_every": 20,
     "device": "cpu",
     "threads": 1,
+    "arithmetic": "portable",
 }
 
 # others than the tutorial's, wherever there are any

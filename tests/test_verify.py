@@ -1,12 +1,18 @@
 """`fashionboard verify` on real repositories."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+from fashionboard import processor
+from fashionboard.compare import Difference
+from fashionboard.dvcfiles import Stage
+from fashionboard.verify import Promise, Result, Verdict, promise, report
 from tests.repository import Repository
+from tests.test_arithmetic import HOSTILE, NO_FMA
 
 
 def verify(repository: Repository, check: bool = True, **environment: str) -> tuple[int, str]:
@@ -27,9 +33,11 @@ def test_a_second_run_in_another_environment_gives_the_same_bytes(
         PYTHONHASHSEED="7",
         TZ="Asia/Kathmandu",
         LC_ALL="C",
-        OMP_NUM_THREADS="2",
+        **HOSTILE,
+        GLIBC_TUNABLES=NO_FMA,
     )
     assert code == 0
+    assert f"Run on {processor.name()}. " in printed
     assert "All 12 outputs are, byte for byte, those that HEAD's dvc.lock records." in printed
     assert printed.count(" same\n") == 12
     assert printed.count("Running stage") == 5
@@ -69,13 +77,90 @@ def test_stopped_it_takes_everything_with_it(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_instruction_set_is_said_to_be_the_reason(finished: Repository) -> None:
-    code, printed = verify(finished, check=False, ATEN_CPU_CAPABILITY="default")
-    assert code == 1
-    assert "torch uses DEFAULT here" in printed
-    different = {line.split()[0] for line in printed.splitlines() if line.endswith(" DIFFERENT")}
-    assert "models/net.safetensors" in different
-    assert not {"data/raw", "runs/visualize", "runs/embed"} & different
+def recorded(**settings: str) -> dict[str, Stage]:
+    """The stages of a dvc.lock, in the order of their names as DVC writes them."""
+    values = {
+        "train.arithmetic": "portable",
+        "train.device": "cpu",
+        "evaluate.arithmetic": "portable",
+        **settings,
+    }
+
+    def own(stage: str) -> dict[str, object]:
+        return {name: value for name, value in values.items() if name.startswith(stage)}
+
+    return {
+        "download": Stage(parameters={"data.dataset": "drawn"}, outputs={"data/raw": "1"}),
+        "embed": Stage(dependencies={"data/raw": "1"}, outputs={"runs/embed": "2"}),
+        "evaluate": Stage("", {"data/raw": "1", "net": "3"}, own("evaluate"), {"runs/evaluate": "4"}),
+        "train": Stage("", {"data/raw": "1"}, own("train"), {"net": "3", "runs/train": "5"}),
+    }
+
+
+def told(different: dict[str, float], promise: Promise, *changed: str) -> list[str]:
+    """The last lines of a report on four outputs."""
+    results = [
+        Result(path, (Difference("tensor 'x'", different[path]),) if path in different else ())
+        for path in ("data/raw", "net", "runs/embed", "runs/evaluate")
+    ]
+    return report(Verdict(tuple(results), changed, promise)).splitlines()[4 + len(different) :]
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bool], None]:
+    def choose(name: str, has_avx2: bool) -> None:
+        monkeypatch.setattr(processor, "name", lambda: name)
+        monkeypatch.setattr(processor, "has_avx2", lambda: has_avx2)
+
+    return choose
+
+
+def test_with_portable_arithmetic_the_processor_excuses_nothing(on: Callable[[str, bool], None]) -> None:
+    on("One CPU", True)
+    promised = promise(recorded())
+    assert promised == Promise("One CPU", "", frozenset())
+    where = (
+        "Run on One CPU. Every output must have the recorded bytes, as on every x86-64 processor with AVX2 "
+        "under Linux."
+    )
+    assert told({}, promised) == [where]
+    first, second = told({"net": 1e-8}, promised)
+    assert first == where and second.startswith("The processor is no reason for that")
+    assert told({"net": 1e-8}, promised, "stages/train.py")[1] == (
+        "Not what dvc.lock was recorded with: stages/train.py"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "free"),
+    [
+        ({"evaluate.arithmetic": "native"}, {"runs/evaluate"}),
+        # what evaluate makes of another net differs, too
+        ({"train.arithmetic": "native"}, {"net", "runs/train", "runs/evaluate"}),
+        ({"train.device": "cuda"}, {"net", "runs/train", "runs/evaluate"}),
+    ],
+)
+def test_who_wants_the_bits_of_the_own_processor_is_promised_no_others(
+    on: Callable[[str, bool], None], settings: dict[str, str], free: set[str]
+) -> None:
+    on("One CPU", True)
+    promised = promise(recorded(**settings))
+    ((name, value),) = settings.items()
+    assert promised == Promise("One CPU", f"{name} is {value}", frozenset(free))
+    assert told({"runs/evaluate": 1e-8}, promised)[1] == "Only what may differ here does, by 1e-08 at most."
+    assert told({"data/raw": 1.0}, promised)[1].startswith("The processor is no reason for that")
+
+
+def test_on_another_processor_what_must_be_the_same_is_named(on: Callable[[str, bool], None]) -> None:
+    on("Apple M2", False)
+    promised = promise(recorded())
+    assert promised.free == {"net", "runs/train", "runs/evaluate"}
+    assert told({}, promised) == [
+        "Run on Apple M2. These must have the recorded bytes: data/raw, runs/embed. The others have them on "
+        "the same kind of processor alone, since this is no x86-64 processor with AVX2 under Linux."
+    ]
+    assert told({"runs/evaluate": 0.25}, promised)[1] == "Only what may differ here does, by 0.25 at most."
+    assert told({"runs/embed": 0.25}, promised)[1].startswith("The processor is no reason for that")
 
 
 @pytest.mark.parametrize("committed", [False, True])

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from fashionboard import errors
+from fashionboard import arithmetic, errors
 
 
 def main() -> None:
@@ -132,14 +132,12 @@ def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _verify(arguments: argparse.Namespace) -> None:
-    # torch and TensorBoard take seconds to import: not for --help
-    import torch
-
+    # TensorBoard takes a while to import: not for --help
     from fashionboard import verify
 
     print("Running all stages of HEAD in a clone; uncommitted changes are no part of it.", flush=True)
     verdict = verify.verify(arguments.repo)
-    print(verify.report(verdict, torch.backends.cpu.get_cpu_capability()))
+    print(verify.report(verdict))
     if verdict.different:
         sys.exit(1)
     print(f"All {len(verdict.results)} outputs are, byte for byte, those that HEAD's dvc.lock records.")
@@ -169,6 +167,7 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _predict(arguments: argparse.Namespace) -> None:
+    arithmetic.prepare()
     # numpy and Pillow take a while to import: not for --help
     from fashionboard import predict
 

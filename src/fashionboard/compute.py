@@ -24,7 +24,10 @@ def configure(device: str, threads: int, batch_size: int = 1) -> torch.device:
 
     Raises:
         TrainingError: "cuda" is asked for and there is none.
+        RuntimeError: torch was imported before `arithmetic.choose` was called.
     """
+    if torch.backends.cpu.get_cpu_capability() != os.environ.get("ATEN_CPU_CAPABILITY", "").upper() != "":
+        raise RuntimeError("torch was imported before arithmetic.choose was called")
     # cuBLAS is repeatable only with a fixed workspace, read when it starts:
     # https://docs.nvidia.com/cuda/cublas/#results-reproducibility
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from fashionboard.arithmetic import Arithmetic
 from fashionboard.errors import ParameterError
 
 _SHOWN = 5  # problems in one message
@@ -82,6 +83,7 @@ class Train(_Section):
     log_every: Annotated[int, Field(ge=1, le=1_000_000)]
     device: Literal["cpu", "cuda"]
     threads: Threads
+    arithmetic: Arithmetic
 
     @model_validator(mode="after")
     def _validation_to_keep_the_best(self) -> Self:
@@ -100,6 +102,7 @@ class Evaluate(_Section):
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
     thresholds: Annotated[int, Field(ge=2, le=10_000)]
     threads: Threads
+    arithmetic: Arithmetic
 
     @model_validator(mode="after")
     def _more_than_one_point(self) -> Self:

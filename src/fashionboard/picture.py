@@ -36,7 +36,7 @@ _CORNER = 1 / 64
 _GREY = np.array([0.299, 0.587, 0.114])
 # a Gaussian of radius and standard deviation 1
 _GAUSSIAN = np.exp(-np.square([[-1, 0, 1]]) / 2)
-_GAUSSIAN = _GAUSSIAN.T @ _GAUSSIAN / np.sum(_GAUSSIAN) ** 2
+_GAUSSIAN = _GAUSSIAN.T * _GAUSSIAN / np.sum(_GAUSSIAN) ** 2
 
 Pixels = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float64]
@@ -96,7 +96,9 @@ def _against_background(picture: Image.Image) -> tuple[_Floats, npt.NDArray[np.b
     colours = np.asarray(picture, np.float64)  # (height, width, red green blue)
     background = _background(colours)
     there = np.linalg.norm(colours - background, axis=2) > _CLOSE
-    return colours @ _GREY / np.maximum(1, background @ _GREY) - 1, there
+    # not `@`, which is BLAS: its last bit depends on the machine
+    grey, grey_background = (np.einsum("ijk,k->ij", each, _GREY) for each in (colours, background))
+    return grey / np.maximum(1, grey_background) - 1, there
 
 
 def _background(colours: _Floats) -> _Floats:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fashionboard import errors, photo, picture
+from fashionboard import arithmetic, errors, photo, picture
 from fashionboard.errors import ModelError, PictureError
 from fashionboard.picture import Converted
 
@@ -113,6 +113,7 @@ def _convert(path: Path) -> tuple[tuple[int, int], Converted]:
 
 def _classifier(model: Path, revision: str | None) -> _Classify:
     """Return a function from an image, uint8 (28, 28), to the probabilities of its likeliest classes."""
+    arithmetic.choose("portable")
     # torch takes seconds to import: not before there is a picture
     from fashionboard import checkpoint, compute, inference
 

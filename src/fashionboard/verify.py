@@ -10,14 +10,14 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard import compare, dvcfiles
+from fashionboard import compare, dvcfiles, processor
 from fashionboard.compare import Difference
 from fashionboard.dvcfiles import Cache, Stage
 from fashionboard.errors import FashionboardError
 
 _DVC = [sys.executable, "-m", "dvc"]
-# what no floating-point kernel has a part in
-_INDEPENDENT = ("data/", "runs/visualize", "runs/embed")
+# parameters by which a stage gives up the same bytes on every processor
+_OWN_BITS = {"arithmetic": "native", "device": "cuda"}
 
 
 class VerifyError(FashionboardError):
@@ -33,11 +33,25 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Promise:
+    """Which outputs must have the recorded bytes on this processor.
+
+    processor: what it is called. reason: why there are others, nothing where there are none. free: the
+    paths of those others, whose last bits may be the processor's.
+    """
+
+    processor: str
+    reason: str
+    free: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """All outputs, and the names of the inputs that are no longer what dvc.lock records."""
+    """All outputs, the names of the inputs that are no longer what dvc.lock records, and what is promised."""
 
     results: tuple[Result, ...]
     changed: tuple[str, ...]
+    promise: Promise
 
     @property
     def different(self) -> tuple[Result, ...]:
@@ -73,14 +87,37 @@ def verify(folder: Path) -> Verdict:
             Result(path, tuple(_differences(path, (cache, before.get(path)), (own_cache, after.get(path)))))
             for path in sorted({*before, *after})
         ]
-    return Verdict(tuple(results), tuple(_changed(recorded, found)))
+    return Verdict(tuple(results), tuple(_changed(recorded, found)), promise(recorded))
 
 
-def report(verdict: Verdict, capability: str) -> str:
-    """Return a table of the outputs, what differs under it, and what may explain it.
+def promise(recorded: dict[str, Stage]) -> Promise:
+    """Return what must be the same here of the outputs that `recorded`, the stages of a dvc.lock, has.
 
-    capability: the instruction set that torch uses on this machine.
+    A stage with a parameter `arithmetic` computes with kernels that are chosen by the processor.
     """
+    reasons, free = [], set[str]()
+    for stage in recorded.values():
+        settings = {name.rpartition(".")[2]: (name, value) for name, value in stage.parameters.items()}
+        own = [f"{name} is {value}" for key, (name, value) in settings.items() if _OWN_BITS.get(key) == value]
+        reasons += own
+        elsewhere = "arithmetic" in settings and not processor.has_avx2()
+        if own or elsewhere:
+            free |= stage.outputs.keys()
+    while more := {
+        path
+        for stage in recorded.values()
+        if free & stage.dependencies.keys()
+        for path in stage.outputs
+        if path not in free
+    }:
+        free |= more
+    if not processor.has_avx2():
+        reasons.append("this is no x86-64 processor with AVX2 under Linux")
+    return Promise(processor.name(), " and ".join(reasons), frozenset(free))
+
+
+def report(verdict: Verdict) -> str:
+    """Return a table of the outputs, what differs under it, where it ran, and what is promised there."""
     width = max(len(result.path) for result in verdict.results)
     lines = [
         f"{result.path:<{width}}  {'DIFFERENT' if result.differences else 'same'}"
@@ -88,16 +125,38 @@ def report(verdict: Verdict, capability: str) -> str:
     ]
     for result in verdict.different:
         lines += [f"{result.path}: {difference}" for difference in result.differences]
+    lines.append(_promised(verdict))
     if verdict.changed:
         lines.append(f"Not what dvc.lock was recorded with: {', '.join(verdict.changed)}")
-    elif verdict.different and not any(each.path.startswith(_INDEPENDENT) for each in verdict.different):
-        sizes = [each.size for result in verdict.different for each in result.differences if each.size]
-        largest = f", here by {max(sizes):.3g} at most" if sizes else ""
-        lines.append(
-            f"Only what depends on floating-point kernels differs{largest}. torch uses {capability} here: "
-            "on another instruction set than that of the recorded run, the last bits differ."
-        )
+    elif verdict.different:
+        lines.append(_explanation(verdict))
     return "\n".join(lines)
+
+
+def _promised(verdict: Verdict) -> str:
+    promise = verdict.promise
+    if not promise.free:
+        return (
+            f"Run on {promise.processor}. Every output must have the recorded bytes, as on every x86-64 "
+            "processor with AVX2 under Linux."
+        )
+    held = [result.path for result in verdict.results if result.path not in promise.free]
+    return (
+        f"Run on {promise.processor}. These must have the recorded bytes: {', '.join(held) or 'none'}. The "
+        f"others have them on the same kind of processor alone, since {promise.reason}."
+    )
+
+
+def _explanation(verdict: Verdict) -> str:
+    """Say what a difference means where no input that dvc.lock names has changed."""
+    if any(result.path not in verdict.promise.free for result in verdict.different):
+        return (
+            "The processor is no reason for that, and nothing that dvc.lock names has changed: expected the "
+            "package versions of requirements.txt; install them with `make setup`"
+        )
+    sizes = [each.size for result in verdict.different for each in result.differences if each.size]
+    largest = f", by {max(sizes):.3g} at most" if sizes else ""
+    return f"Only what may differ here does{largest}."
 
 
 def _outputs(stages: dict[str, Stage]) -> dict[str, str]:

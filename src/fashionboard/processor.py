@@ -1,0 +1,27 @@
+"""The processor that this process runs on, as Linux tells it."""
+
+import platform
+import re
+import sys
+from pathlib import Path
+
+# level x86-64-v3 of the x86-64 psABI, table 3.1, by Linux's names: all that kernels for AVX2 ask for; Intel's
+# have it since Haswell (2013), AMD's since Excavator (2015)
+_AVX2 = {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"}
+
+
+def name() -> str:
+    """Return what the processor is called, such as `AMD EPYC`."""
+    return _told("model name") or platform.processor() or platform.machine() or "an unknown processor"
+
+
+def has_avx2() -> bool:
+    """Say whether this is Linux on an x86-64 processor with AVX2 and what has come with it since 2013."""
+    return sys.platform == "linux" and platform.machine() == "x86_64" and set(_told("flags").split()) >= _AVX2
+
+
+def _told(key: str) -> str:
+    """Return what /proc/cpuinfo says of the first core; nothing where there is no such file or line."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(rf"^{key}\s*: (.*)$", info.read_text() if info.exists() else "", re.MULTILINE)
+    return found[1].strip() if found else ""

@@ -50,8 +50,8 @@ def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int)
     """500 steps at batches of 4; torch's own settings, but for the threads, which are those of the run."""
     compute.configure("cpu", 1, batch_size)
     wanted = settings(epochs=epochs, batch_size=batch_size, log_every=1)
-    # with some weights a maximum or a rectifier is a matter of the last bit: from there on the two go apart by
-    # a thousandth, as they do with seeds 0 and 1 of eight, and with 6 on AVX-512
+    # with some weights a maximum or a rectifier is a matter of the last bit: from there on the two go apart
+    # by a thousandth, as they do with seeds 0 and 1 of eight, and with 6 on AVX-512
     ours, theirs = network.initial(4), network.initial(4)
     losses = [report.loss for report in run(ours, images, wanted)]
     torch.backends.mkldnn.enabled = True  # type: ignore[assignment]

@@ -7,7 +7,7 @@ READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo verify board bench bench-board screenshots torture test lint tensorboard
+.PHONY: help setup repro demo verify board bench bench-board screenshots torture emulate test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,6 +57,9 @@ torture: $(READY) ## kill the pipeline at 200 random moments; run it in 10 diffe
 
 test: $(READY) ## run all tests
 	@pytest --numprocesses 2 --dist loadfile
+
+emulate: $(READY) ## run the stages on emulated processors of both vendors and compare every byte
+	@pytest --numprocesses 2 tests/check_emulated.py
 
 lint: $(READY) ## check style and types
 	@ruff check

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.figure import Figure
+from fashionboard import processor
 
 _PARTS = ("imports", "reading", "computing", "figures", "events", "outputs", "other")
 _PACKAGES = ("torch", "torchvision", "tensorboard", "dvc", "matplotlib", "numpy", "scikit-learn")
@@ -26,7 +26,7 @@ def write(folder: Path, figures: Sequence[Figure], stages: Mapping[str, Mapping[
     """
     about = {
         "date": time.strftime("%Y-%m-%d"),
-        "processor": _processor(),
+        "processor": processor.name(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
     }
@@ -95,9 +95,3 @@ def _stages(stages: Mapping[str, Mapping[str, float]]) -> str:
 def _cores() -> str:
     count = len(os.sched_getaffinity(0))
     return f"{count} core{'s' if count > 1 else ''}"
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"^model name\s*: (.*)$", info.read_text(), re.MULTILINE) if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()

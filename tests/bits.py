@@ -58,6 +58,7 @@ TRAININGS: dict[str, dict[str, object]] = {
     "cnn": {"model": "cnn"},
     "cnn, two threads": {"model": "cnn", "threads": 2, "optimizer": "adamw"},
     "cnn, a batch of 7": {"model": "cnn", "batch_size": 7},
+    "cnn, a batch of 64": {"model": "cnn", "batch_size": 64},
     "cnn, modern": {**MODERN, "epochs": 1},
     "cnn, modern, two threads, validated": {**MODERN, "epochs": 1, "threads": 2, "validation": 60},
 }

@@ -9,17 +9,21 @@ import pytest
 from fashionboard import arithmetic, processor
 from tests.repository import without_settings
 
-# what would change the bits, from the mildest to what glibc reads before Python starts
+# what a person's environment may hold
 HOSTILE = {
     "ATEN_CPU_CAPABILITY": "default",
     "MKL_CBWR": "AUTO",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "DNNL_MAX_CPU_ISA": "SSE41",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "ANY",
     "NPY_DISABLE_CPU_FEATURES": "X86_V3",
+    # beside the one above it would be an error
+    "NPY_ENABLE_CPU_FEATURES": "X86_V3",
     "OMP_NUM_THREADS": "3",
     "OMP_THREAD_LIMIT": "1",
     "OPENBLAS_CORETYPE": "Nehalem",
 }
+# what glibc reads before Python starts
 NO_FMA = "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX2_Usable,-FMA_Usable"
 # prints what the process computes with, and numbers of numpy, torch and glibc
 PROGRAM = """
@@ -31,7 +35,7 @@ arithmetic.choose(sys.argv[1])
 import hashlib, json, math, os
 import numpy as np, torch
 from fashionboard import compute
-compute.configure("cpu", 1)
+compute.configure("cpu", 2, batch_size=64)
 x = np.random.default_rng(0).standard_normal(100_000)
 square = torch.from_numpy(x).float().reshape(250, 400)
 print(json.dumps({
@@ -39,6 +43,7 @@ print(json.dumps({
     "environment": {name: value for name, value in os.environ.items() if name in sys.argv[2:]},
     "exp": hashlib.md5(np.exp(x).tobytes()).hexdigest(),
     "product": hashlib.md5((square @ square.T).numpy().tobytes()).hexdigest(),
+    "threads": len([each for each in os.listdir("/proc/self/task")]),
     "cos": hashlib.md5(np.array([math.cos(each) for each in x[:20_000]]).tobytes()).hexdigest(),
 }))
 """

@@ -103,6 +103,7 @@ def test_another_processor_is_told_what_will_differ(
     monkeypatch.setattr(processor, "name", lambda: "Apple M2")
     arithmetic.prepare()
     arithmetic.choose("native")
+    arithmetic.choose("portable", quiet=True)
     assert capsys.readouterr().err == ""
     arithmetic.choose("portable")
     assert os.environ == {}

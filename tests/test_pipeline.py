@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.pr_curve.metadata import parse_plugin_metadata
 from tensorboard.util import tensor_util
 
-from fashionboard import checkpoint, dataset, inference, network, validation
+from fashionboard import checkpoint, dataset, inference, network, processor, validation
 from fashionboard.dataset import CLASSES
 from tests.repository import Repository, stages_run
 from tests.settings import MODERN
@@ -353,3 +353,15 @@ def test_a_model_of_something_else_is_refused(changing: Repository) -> None:
     assert done.returncode == 1
     (line,) = done.stdout.splitlines()
     assert line.startswith("error: models/net.safetensors: expected a safetensors file")
+
+
+@pytest.mark.parametrize("kind", ["portable", "native"])
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_a_stage_computes_with_the_arithmetic_that_its_parameters_say(
+    changing: Repository, stage: str, kind: str
+) -> None:
+    changing.set({f"{stage}.arithmetic": kind})
+    program = f"import os; from stages import {stage}; {stage}.main(); print([os.environ.get('MKL_CBWR')])"
+    printed = changing.run("python", "-c", program, MKL_CBWR="AUTO").stdout
+    portable = kind == "portable" and processor.has_avx2()
+    assert printed.splitlines()[-1] == ("['COMPATIBLE']" if portable else "[None]")

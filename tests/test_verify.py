@@ -97,13 +97,18 @@ def recorded(**settings: str) -> dict[str, Stage]:
     }
 
 
-def told(different: dict[str, float], promise: Promise, *changed: str) -> list[str]:
-    """The last lines of a report on four outputs."""
+def verdict(different: dict[str, float], promise: Promise, *changed: str) -> Verdict:
+    """What verify finds of four outputs."""
     results = [
         Result(path, (Difference("tensor 'x'", different[path]),) if path in different else ())
         for path in ("data/raw", "net", "runs/embed", "runs/evaluate")
     ]
-    return report(Verdict(tuple(results), changed, promise)).splitlines()[4 + len(different) :]
+    return Verdict(tuple(results), changed, promise)
+
+
+def told(different: dict[str, float], promise: Promise, *changed: str) -> list[str]:
+    """The last lines of a report on it."""
+    return report(verdict(different, promise, *changed)).splitlines()[4 + len(different) :]
 
 
 @pytest.fixture
@@ -120,12 +125,12 @@ def test_with_portable_arithmetic_the_processor_excuses_nothing(on: Callable[[st
     promised = promise(recorded())
     assert promised == Promise("One CPU", "", frozenset())
     where = (
-        "Run on One CPU. Every output must have the recorded bytes, as on every x86-64 processor with AVX2 "
-        "under Linux."
+        "Run on One CPU. Every output must have the recorded bytes: portable arithmetic gives them on every "
+        "x86-64 processor with AVX2 under Linux."
     )
     assert told({}, promised) == [where]
     first, second = told({"net": 1e-8}, promised)
-    assert first == where and second.startswith("The processor is no reason for that")
+    assert first == where and second.startswith("The processor here is no reason for that")
     assert told({"net": 1e-8}, promised, "stages/train.py")[1] == (
         "Not what dvc.lock was recorded with: stages/train.py"
     )
@@ -147,8 +152,8 @@ def test_who_wants_the_bits_of_the_own_processor_is_promised_no_others(
     promised = promise(recorded(**settings))
     ((name, value),) = settings.items()
     assert promised == Promise("One CPU", f"{name} is {value}", frozenset(free))
-    assert told({"runs/evaluate": 1e-8}, promised)[1] == "Only what may differ here does, by 1e-08 at most."
-    assert told({"data/raw": 1.0}, promised)[1].startswith("The processor is no reason for that")
+    assert told({"runs/evaluate": 1e-8}, promised)[1] == "Only what may differ here does."
+    assert told({"data/raw": 1.0}, promised)[1].startswith("The processor here is no reason for that")
 
 
 def test_on_another_processor_what_must_be_the_same_is_named(on: Callable[[str, bool], None]) -> None:
@@ -156,11 +161,11 @@ def test_on_another_processor_what_must_be_the_same_is_named(on: Callable[[str, 
     promised = promise(recorded())
     assert promised.free == {"net", "runs/train", "runs/evaluate"}
     assert told({}, promised) == [
-        "Run on Apple M2. These must have the recorded bytes: data/raw, runs/embed. The others have them on "
-        "the same kind of processor alone, since this is no x86-64 processor with AVX2 under Linux."
+        "Run on Apple M2. These must have the recorded bytes: data/raw, runs/embed. The others need not, "
+        "since this is no x86-64 processor with AVX2 under Linux."
     ]
-    assert told({"runs/evaluate": 0.25}, promised)[1] == "Only what may differ here does, by 0.25 at most."
-    assert told({"runs/embed": 0.25}, promised)[1].startswith("The processor is no reason for that")
+    assert told({"runs/evaluate": 0.25}, promised)[1] == "Only what may differ here does."
+    assert told({"runs/embed": 0.25}, promised)[1].startswith("The processor here is no reason for that")
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -173,3 +178,26 @@ def test_where_nothing_is_recorded_the_error_is_one_line(tmp_path: Path, committ
     _, line = printed.splitlines()
     expected = "a committed dvc.lock" if committed else "a git repository"
     assert line.startswith(f"error: expected {expected}, found: fatal: ")
+
+
+def test_the_promise_is_kept_where_nothing_differs_but_what_may(on: Callable[[str, bool], None]) -> None:
+    on("Apple M2", False)
+    promised = promise(recorded())
+    assert verdict({}, promised).kept and verdict({"net": 0.1, "runs/evaluate": 0.1}, promised).kept
+    assert not verdict({"net": 0.1, "runs/embed": 0.1}, promised).kept
+    # with other inputs another output says nothing of the processor
+    assert not verdict({"net": 0.1}, promised, "stages/train.py").kept
+    on("One CPU", True)
+    assert not verdict({"net": 0.1}, promise(recorded())).kept
+
+
+def test_a_report_marks_what_may_differ_and_shows_ten_differences_of_an_output(
+    on: Callable[[str, bool], None],
+) -> None:
+    on("Apple M2", False)
+    many = tuple(Difference(f"tensor {number}") for number in range(12))
+    results = Result("data/raw", ()), Result("net", many), Result("runs/embed", many[:1])
+    lines = report(Verdict(results, (), promise(recorded()))).splitlines()
+    assert lines[:3] == ["data/raw    same", "net         differs, as it may", "runs/embed  DIFFERENT"]
+    assert lines[3:13] == [f"net: tensor {number}" for number in range(10)]
+    assert lines[13:15] == ["net: and 2 more", "runs/embed: tensor 0"]

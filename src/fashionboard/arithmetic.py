@@ -48,11 +48,12 @@ def prepare() -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell is wanted
 
 
-def choose(arithmetic: Arithmetic) -> None:
+def choose(arithmetic: Arithmetic, quiet: bool = False) -> None:
     """Settle what torch computes with; after `prepare`, before torch is imported.
 
-    portable: the same bits on every x86-64 processor with AVX2; on another one a line on stderr says that
-    they will differ. native: all that this processor has; the same bits on the same kind of processor alone.
+    portable: the same bits on every x86-64 processor with AVX2; on another one a line on stderr, unless
+    `quiet`, says that they will differ. native: all that this processor has; the same bits on the same model
+    of processor alone.
     """
     for name in TORCH:
         os.environ.pop(name, None)
@@ -60,9 +61,9 @@ def choose(arithmetic: Arithmetic) -> None:
         return
     if processor.has_avx2():
         os.environ |= TORCH
-    else:
+    elif not quiet:
         print(
-            f"note: {processor.name()} is no x86-64 processor with AVX2 under Linux: models, metrics, plots, "
-            "runs/train and runs/evaluate will differ in their last bits from those of one that is",
+            f"note: {processor.name()} is no x86-64 processor with AVX2 under Linux: models, metrics, "
+            "plots, runs/train and runs/evaluate are not the committed ones; keep the run cache here",
             file=sys.stderr,
         )

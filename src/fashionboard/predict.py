@@ -113,7 +113,7 @@ def _convert(path: Path) -> tuple[tuple[int, int], Converted]:
 
 def _classifier(model: Path, revision: str | None) -> _Classify:
     """Return a function from an image, uint8 (28, 28), to the probabilities of its likeliest classes."""
-    arithmetic.choose("portable")
+    arithmetic.choose("portable", quiet=True)
     # torch takes seconds to import: not before there is a picture
     from fashionboard import checkpoint, compute, inference
 

@@ -16,6 +16,8 @@ from fashionboard.dvcfiles import Cache, Stage
 from fashionboard.errors import FashionboardError
 
 _DVC = [sys.executable, "-m", "dvc"]
+# differences of an output in a report
+_SHOWN = 10
 # parameters by which a stage gives up the same bytes on every processor
 _OWN_BITS = {"arithmetic": "native", "device": "cuda"}
 
@@ -57,6 +59,15 @@ class Verdict:
     def different(self) -> tuple[Result, ...]:
         """The outputs whose bytes are not the recorded ones."""
         return tuple(result for result in self.results if result.differences)
+
+    @property
+    def kept(self) -> bool:
+        """Whether nothing differs but outputs that may, with the inputs that were recorded."""
+        return not self.different or not (self.changed or any(map(self.promised, self.different)))
+
+    def promised(self, result: Result) -> bool:
+        """Say whether an output must have the recorded bytes."""
+        return result.path not in self.promise.free
 
 
 def verify(folder: Path) -> Verdict:
@@ -119,12 +130,16 @@ def promise(recorded: dict[str, Stage]) -> Promise:
 def report(verdict: Verdict) -> str:
     """Return a table of the outputs, what differs under it, where it ran, and what is promised there."""
     width = max(len(result.path) for result in verdict.results)
-    lines = [
-        f"{result.path:<{width}}  {'DIFFERENT' if result.differences else 'same'}"
-        for result in verdict.results
-    ]
+    lines = []
+    for result in verdict.results:
+        found = "same"
+        if result.differences:
+            found = "DIFFERENT" if verdict.promised(result) else "differs, as it may"
+        lines.append(f"{result.path:<{width}}  {found}")
     for result in verdict.different:
-        lines += [f"{result.path}: {difference}" for difference in result.differences]
+        lines += [f"{result.path}: {difference}" for difference in result.differences[:_SHOWN]]
+        if len(result.differences) > _SHOWN:
+            lines.append(f"{result.path}: and {len(result.differences) - _SHOWN:,} more")
     lines.append(_promised(verdict))
     if verdict.changed:
         lines.append(f"Not what dvc.lock was recorded with: {', '.join(verdict.changed)}")
@@ -137,26 +152,25 @@ def _promised(verdict: Verdict) -> str:
     promise = verdict.promise
     if not promise.free:
         return (
-            f"Run on {promise.processor}. Every output must have the recorded bytes, as on every x86-64 "
-            "processor with AVX2 under Linux."
+            f"Run on {promise.processor}. Every output must have the recorded bytes: portable arithmetic "
+            "gives them on every x86-64 processor with AVX2 under Linux."
         )
-    held = [result.path for result in verdict.results if result.path not in promise.free]
+    held = [result.path for result in verdict.results if verdict.promised(result)]
     return (
-        f"Run on {promise.processor}. These must have the recorded bytes: {', '.join(held) or 'none'}. The "
-        f"others have them on the same kind of processor alone, since {promise.reason}."
+        f"Run on {promise.processor}. These must have the recorded bytes: {', '.join(held) or 'none'}. "
+        f"The others need not, since {promise.reason}."
     )
 
 
 def _explanation(verdict: Verdict) -> str:
     """Say what a difference means where no input that dvc.lock names has changed."""
-    if any(result.path not in verdict.promise.free for result in verdict.different):
-        return (
-            "The processor is no reason for that, and nothing that dvc.lock names has changed: expected the "
-            "package versions of requirements.txt; install them with `make setup`"
-        )
-    sizes = [each.size for result in verdict.different for each in result.differences if each.size]
-    largest = f", by {max(sizes):.3g} at most" if sizes else ""
-    return f"Only what may differ here does{largest}."
+    if verdict.kept:
+        return "Only what may differ here does."
+    return (
+        "The processor here is no reason for that, and nothing that dvc.lock names has changed. Compare the "
+        "installed packages with requirements.txt (`make setup`). Or the recorded run, or the run cache that "
+        "it was restored from, is of a machine without AVX2."
+    )
 
 
 def _outputs(stages: dict[str, Stage]) -> dict[str, str]:

@@ -22,6 +22,8 @@ if any(importlib.util.find_spec(name) is None for name in ("psutil", "pydantic",
 # a person's own settings must not reach a figure, nor their faults a stage
 os.environ["MPLBACKEND"] = "agg"
 os.environ["MATPLOTLIBRC"] = os.devnull
+for name in ("FREETYPE_PROPERTIES", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "PYTORCH_JIT", "TORCH_LOGS"):
+    os.environ.pop(name, None)
 
 from fashionboard import arithmetic, lifetime
 

@@ -17,11 +17,11 @@ HOSTILE = {
     "DNNL_MAX_CPU_ISA": "SSE41",
     "ONEDNN_DEFAULT_FPMATH_MODE": "ANY",
     "NPY_DISABLE_CPU_FEATURES": "X86_V3",
-    # beside the one above it would be an error
-    "NPY_ENABLE_CPU_FEATURES": "X86_V3",
     "OMP_NUM_THREADS": "3",
     "OMP_THREAD_LIMIT": "1",
     "OPENBLAS_CORETYPE": "Nehalem",
+    # ends the process where oneDNN is used
+    "LRU_CACHE_CAPACITY": "0",
 }
 # what glibc reads before Python starts
 NO_FMA = "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX2_Usable,-FMA_Usable"
@@ -43,6 +43,8 @@ print(json.dumps({
     "environment": {name: value for name, value in os.environ.items() if name in sys.argv[2:]},
     "exp": hashlib.md5(np.exp(x).tobytes()).hexdigest(),
     "product": hashlib.md5((square @ square.T).numpy().tobytes()).hexdigest(),
+    "convolution": hashlib.md5(torch.nn.functional.conv2d(
+        square.reshape(100, 1, 40, 25), square[:8, :9].reshape(8, 1, 3, 3)).numpy().tobytes()).hexdigest(),
     "threads": len([each for each in os.listdir("/proc/self/task")]),
     "cos": hashlib.md5(np.array([math.cos(each) for each in x[:20_000]]).tobytes()).hexdigest(),
 }))
@@ -77,9 +79,24 @@ def test_no_setting_of_a_person_reaches_it(root: Path, expected: str, name: str)
     assert computed(root, "portable", **{name: HOSTILE[name]}) == expected
 
 
+def test_what_numpy_would_refuse_together_does_not_reach_it(root: Path, expected: str) -> None:
+    both = {f"NPY_{word}ABLE_CPU_FEATURES": "X86_V3" for word in ("DIS", "EN")}
+    assert computed(root, "portable", **both) == expected
+
+
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_what_glibc_was_told_is_undone_by_starting_anew(root: Path, expected: str) -> None:
     assert computed(root, "portable", GLIBC_TUNABLES=NO_FMA) == expected
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_what_an_early_import_has_read_is_undone_by_starting_anew(
+    root: Path, tmp_path: Path, expected: str, library: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import {library}\n")
+    # numpy would have its AVX-512 kernels, where there are any
+    others = {name: value for name, value in HOSTILE.items() if not name.startswith("NPY_")}
+    assert computed(root, "portable", **others, PYTHONPATH=str(tmp_path)) == expected
 
 
 def test_native_arithmetic_is_what_torch_has_here(root: Path) -> None:
@@ -101,7 +118,12 @@ def test_another_processor_is_told_what_will_differ(
     monkeypatch.setattr(os, "environ", {"MKL_CBWR": "AVX2"})
     monkeypatch.setattr(processor, "has_avx2", lambda: False)
     monkeypatch.setattr(processor, "name", lambda: "Apple M2")
-    arithmetic.prepare()
+    # numpy is imported here already
+    restarts: list[str] = []
+    monkeypatch.setattr(os, "execv", lambda program, _: restarts.append(program))
+    for _ in range(2):
+        arithmetic.prepare()
+    assert restarts == [sys.executable]
     arithmetic.choose("native")
     arithmetic.choose("portable", quiet=True)
     assert capsys.readouterr().err == ""

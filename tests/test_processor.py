@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from fashionboard import processor
@@ -13,8 +15,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def on(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
-    monkeypatch.setattr("pathlib.Path.exists", lambda _: text is not None)
-    monkeypatch.setattr("pathlib.Path.read_text", lambda _: text)
+    def read(path: Path, **_: str) -> str:
+        if text is None:
+            raise FileNotFoundError(path)
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read)
 
 
 def test_the_first_core_tells(machine: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,9 @@ def test_a_second_run_in_another_environment_gives_the_same_bytes(
         LC_ALL="C",
         **HOSTILE,
         GLIBC_TUNABLES=NO_FMA,
+        FREETYPE_PROPERTIES="truetype:interpreter-version=35",
+        PYTORCH_JIT="0",
+        TORCH_LOGS="nothing that there is",
     )
     assert code == 0
     assert f"Run on {processor.name()}. " in printed
@@ -201,3 +204,18 @@ def test_a_report_marks_what_may_differ_and_shows_ten_differences_of_an_output(
     assert lines[:3] == ["data/raw    same", "net         differs, as it may", "runs/embed  DIFFERENT"]
     assert lines[3:13] == [f"net: tensor {number}" for number in range(10)]
     assert lines[13:15] == ["net: and 2 more", "runs/embed: tensor 0"]
+
+
+@pytest.mark.parametrize("name", ["one.arithmetic", "b.json:arithmetic", "arithmetic"])
+@pytest.mark.parametrize(("output", "dependency"), [("models", "models/net"), ("models/net", "models")])
+def test_other_repositories_have_other_names_and_folders(
+    on: Callable[[str, bool], None], name: str, output: str, dependency: str
+) -> None:
+    on("One CPU", True)
+    stages = {
+        "a": Stage(dependencies={output: "2"}, outputs={"other": "1"}),
+        "b": Stage(parameters={name: "native", "two.arithmetic": "portable"}, outputs={output: "2"}),
+        "c": Stage(dependencies={dependency: "2"}, outputs={"last": "3"}),
+        "d": Stage(dependencies={"models2": "4"}, outputs={"apart": "5"}),
+    }
+    assert promise(stages) == Promise("One CPU", f"{name} is native", frozenset({output, "other", "last"}))

@@ -31,20 +31,27 @@ TORCH: Mapping[str, str] = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_CBWR": "COMPATIBLE",
 }
-# with what the names begin by which a person tells these libraries, or OpenMP below them, how to compute
-_FOREIGN = ("ATEN_", "DNNL_", "GOMP_", "GOTO_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_")
+# with what the names begin by which a person tells these libraries, or OpenMP and glibc below them, how to
+# compute, and the size of torch's cache of oneDNN's kernels: with 0 it ends the process
+_FOREIGN = (
+    *("ATEN_", "DNNL_", "GOMP_", "GOTO_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_"),
+    "GLIBC_TUNABLES",
+    "LRU_CACHE_CAPACITY",
+)
 
 
 def prepare() -> None:
     """Settle what numpy computes with, and forget what the environment says; before numpy is imported.
 
-    Where it tells glibc which kernels to take, which glibc has read by now, the program starts anew.
+    Where glibc, or a library that was imported before, has read it by now, the program starts anew.
     """
+    before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
     if processor.has_avx2():
         os.environ |= NUMPY
-    if sys.platform == "linux" and os.environ.pop("GLIBC_TUNABLES", None) is not None:
+    was_read = "GLIBC_TUNABLES" in before or not {"numpy", "torch"}.isdisjoint(sys.modules)
+    if was_read and os.environ != before:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell is wanted
 
 

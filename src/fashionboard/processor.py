@@ -22,6 +22,9 @@ def has_avx2() -> bool:
 
 def _told(key: str) -> str:
     """Return what /proc/cpuinfo says of the first core; nothing where there is no such file or line."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(rf"^{key}\s*: (.*)$", info.read_text() if info.exists() else "", re.MULTILINE)
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    found = re.search(rf"^{key}\s*: (.*)$", text, re.MULTILINE)
     return found[1].strip() if found else ""

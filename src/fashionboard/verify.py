@@ -108,16 +108,16 @@ def promise(recorded: dict[str, Stage]) -> Promise:
     """
     reasons, free = [], set[str]()
     for stage in recorded.values():
-        settings = {name.rpartition(".")[2]: (name, value) for name, value in stage.parameters.items()}
-        own = [f"{name} is {value}" for key, (name, value) in settings.items() if _OWN_BITS.get(key) == value]
+        settings = [(re.split("[.:]", name)[-1], name, value) for name, value in stage.parameters.items()]
+        own = [f"{name} is {value}" for key, name, value in settings if _OWN_BITS.get(key) == value]
         reasons += own
-        elsewhere = "arithmetic" in settings and not processor.has_avx2()
+        elsewhere = not processor.has_avx2() and any(key == "arithmetic" for key, _, _ in settings)
         if own or elsewhere:
             free |= stage.outputs.keys()
     while more := {
         path
         for stage in recorded.values()
-        if free & stage.dependencies.keys()
+        if any(_overlap(one, other) for one in free for other in stage.dependencies)
         for path in stage.outputs
         if path not in free
     }:
@@ -125,6 +125,11 @@ def promise(recorded: dict[str, Stage]) -> Promise:
     if not processor.has_avx2():
         reasons.append("this is no x86-64 processor with AVX2 under Linux")
     return Promise(processor.name(), " and ".join(reasons), frozenset(free))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Say whether two paths are the same, or one lies below the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def report(verdict: Verdict) -> str:

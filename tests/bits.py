@@ -1,6 +1,6 @@
 """What the library computes, in short: a digest of the bits of each of many small trainings and evaluations.
 
-python -m tests.bits        prints them as JSON
+python -m tests.bits FOLDER        prints them as JSON; pictures are made in FOLDER
 """
 
 import sys
@@ -43,7 +43,7 @@ from tests.test_picture import on_page
 TRAININGS: dict[str, dict[str, object]] = {
     "the tutorial's": {},
     "two threads": {"threads": 2},
-    # without momentum torch's fused kernel loads nothing from nowhere, at which QEMU 7.2 ends the program
+    # not without momentum: torch's fused kernel then masks out a load from address 0, at which QEMU 7.2 crashes
     "weight decay": {"momentum": 0.5, "weight_decay": 0.01},
     "adamw": {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.05},
     "cosine": {"schedule": "cosine", "lr": 0.01},
@@ -122,7 +122,7 @@ def functions() -> Iterator[tuple[str, str]]:
 
 
 def pictures(folder: Path) -> Iterator[tuple[str, str]]:
-    """What `predict` makes of pictures on pages of several colours and sizes, as files with losses."""
+    """What `predict` makes of pictures on white pages of several sizes, as files with losses."""
     garments = drawn.draw(10, seed=0, split="test").pixels
     for number, garment in enumerate(garments):
         path = folder / f"{number}.jpg"
@@ -131,9 +131,7 @@ def pictures(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    found = {}
-    for name, changes in TRAININGS.items():
-        found[f"trained: {name}"] = trained(changes)
+    found = {f"trained: {name}": trained(changes) for name, changes in TRAININGS.items()}
     for model in network.MODELS:
         for batch_size, threads in ((1, 1), (20, 2), (40, 1), (40, 2)):
             found.update(evaluated(model, batch_size, threads))

@@ -34,7 +34,7 @@ class Processor:
         return python(folder, arguments, emulator)
 
 
-# of both vendors, with AVX2 and, unlike a real one of today, certainly without AVX-512: QEMU has none
+# of both vendors, with AVX2; QEMU emulates no AVX-512
 HASWELL, EPYC = Processor("Haswell"), Processor("EPYC")
 # of 2008, before AVX
 NEHALEM = Processor("Nehalem", "sse4_2")

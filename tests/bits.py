@@ -43,7 +43,7 @@ from tests.test_picture import on_page
 TRAININGS: dict[str, dict[str, object]] = {
     "the tutorial's": {},
     "two threads": {"threads": 2},
-    # not without momentum: torch's fused kernel then masks out a load from address 0, at which QEMU 7.2 crashes
+    # not without momentum: there torch's fused kernel masks a load from address 0, at which QEMU 7.2 crashes
     "weight decay": {"momentum": 0.5, "weight_decay": 0.01},
     "adamw": {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.05},
     "cosine": {"schedule": "cosine", "lr": 0.01},

@@ -10,7 +10,8 @@ processor with AVX2 has these, and with these settings they are chosen on all of
 - numpy, exp and log among others: nothing beyond AVX2. Source: numpy's page "CPU/SIMD Optimizations".
 
 glibc chooses by FMA, which all of them have, unless GLIBC_TUNABLES hides it. numpy's OpenBLAS has no part in
-a result: its version, and with it the last bits, would come with Python's.
+a result: its version, and with it the last bits, would come with Python's. So it is kept from starting
+threads, which numpy and scipy would each do when they are imported.
 
 oneDNN also looks at the sizes of caches. Of the shapes here, level 1 of 32 and 48 KB and level 2 of 256 KB to
 4 MB gave the same bits.
@@ -48,6 +49,7 @@ def prepare() -> None:
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(_FOREIGN)]:
         del os.environ[name]
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if processor.has_avx2():
         os.environ |= NUMPY
     was_read = "GLIBC_TUNABLES" in before or not {"numpy", "torch"}.isdisjoint(sys.modules)

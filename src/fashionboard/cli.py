@@ -27,7 +27,9 @@ def main() -> None:
     arguments.tensorboard = after or []
     # an exit, not an end: what was started and written on the way goes, too
     for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
+        # `nohup` and a shell's background have it ignored
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda received, _: sys.exit(128 + received))
     errors.run(lambda: arguments.run(arguments))
 
 

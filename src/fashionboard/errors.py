@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 
 
@@ -41,11 +42,22 @@ class BoardError(FashionboardError):
 # what a full or protected disk says, wherever it is written to
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
+# characters of a reason
+_LONGEST = 300
+
 
 def line(error: FashionboardError) -> str:
     """Return what is printed of `error`."""
     # what is found may hold line ends of its own
     return f"error: {' '.join(str(error).split())}"
+
+
+def reason(error: BaseException) -> str:
+    """Return why something failed, in a line that is not too long to read."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return textwrap.shorten(text or type(error).__name__, _LONGEST, placeholder=" ...")
 
 
 def run(main: Callable[[], None]) -> None:

@@ -160,7 +160,7 @@ def test_without_a_revision_there_is_a_row_an_experiment(lab: Repository) -> Non
                 if not value["name"]["group"]
             }
             accuracy = json.loads(recorded(lab, "metrics/evaluate.json", name))["accuracy"]
-            assert metrics["accuracy"] == float(np.float32(accuracy))
+            assert metrics["accuracy"] == accuracy
             assert row["sessions"][0]["status"] == "STATUS_SUCCESS"
 
 

@@ -1,11 +1,12 @@
 """The board: what is shown now, kept in step with git, DVC and the disk."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashionboard import dvcfiles
+from fashionboard import dvcfiles, errors
 from fashionboard.board import selection
 from fashionboard.board.fetch import Remote
 from fashionboard.board.git import Git
@@ -14,7 +15,6 @@ from fashionboard.board.live import Live, Processes
 from fashionboard.board.recorded import Record, Recorder
 from fashionboard.board.rows import Rows
 from fashionboard.board.selection import Request, Target
-from fashionboard.board.server import RELOAD
 from fashionboard.board.view import View
 from fashionboard.dvcfiles import Cache, Run, Runs
 
@@ -62,29 +62,46 @@ class Board:
         self._processes = Processes()
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._refs: dict[str, str] | None = None
+        self._failed: dict[str, str] = {}
         self._targets: list[Target] = []
         self._records: dict[str, Record] = {}
         self._names: dict[tuple[str, str], str] = {}
-        self._held: dict[str, float] = {}
 
     def update(self, remote: Remote | None = None) -> None:
         """Look at everything and make the view show it; `remote` is asked for what is missing.
 
+        Whatever fails is told by `unread`; the rest is shown, and the next call tries again.
+
         Raises:
-            BoardError: a revision is unknown, or the remote cannot be read.
+            FashionboardError: at the first call: a revision is unknown, or a repository or the remote
+                cannot be read.
         """
+        first, self._failed = self._refs is None, {}
         if self._view.renew():
             self._rows = Rows(self._view.folder)
-        self._read(remote)
-        self._watch()
+        with contextlib.nullcontext() if first else self._trying("the repository"):
+            self._read(remote)
+        with self._trying("running experiments"):
+            self._watch()
         groups = {group.name: group for group in self._build()}
+        # what cannot be told now is what it was
+        groups |= {name: each for name, each in self.groups.items() if name in self._failed.keys() - groups}
         for name in [name for name in self.groups if name not in groups]:
             self._remove(name)
         asked = {self._names[each.key] for each in self._targets if each.asked or self._request.all_commits}
         for group in groups.values():
             experiment = group.state not in ("workspace", "commit")
-            self._show(group, row=experiment or group.name in asked)
+            with self._trying(group.name):
+                self._show(group, row=experiment or group.name in asked)
         self.groups = groups
+
+    @contextlib.contextmanager
+    def _trying(self, what: str) -> Iterator[None]:
+        """Go on after whatever a repository or a disk leads to."""
+        try:
+            yield
+        except Exception as error:
+            self._failed[what] = errors.reason(error)
 
     @property
     def running(self) -> bool:
@@ -94,38 +111,50 @@ class Board:
     @property
     def unread(self) -> list[str]:
         """What could not be read, a line each."""
-        workspace = [f"workspace: {self._workspace.problem}; skipped"] if self._workspace.problem else []
+        failed = [f"{what}: {reason}; trying again" for what, reason in self._failed.items()]
+        watched = [(each.name, each.live) for each in self._watched.values() if each.state == "running"]
+        live = [
+            f"{name}: {problem}; skipped"
+            for name, each in [(selection.WORKSPACE, self._workspace), *watched]
+            for problem in each.problems
+        ]
         broken = [f"{ref}: expected a commit, found none; skipped" for ref in self._git.broken]
         recorded = [
             f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
             for target in self._targets
             for problem in self._records[target.commit].unread
         ]
-        return [*workspace, *broken, *recorded]
+        return [*failed, *live, *broken, *recorded]
 
     def _read(self, remote: Remote | None) -> None:
         refs = self._git.refs()
+        targets = self._targets
         if refs != self._refs:
-            first, self._refs = self._refs, refs
-            targets = selection.select(self._git, self._request, gone=first is not None)
+            targets = selection.select(self._git, self._request, gone=self._refs is not None)
             # what was seen running stays when it has ended, whatever it started from
             known = {target.key for target in targets}
             ended = [key for key in self._watched if key not in known]
-            self._targets = targets + selection.by_key(self._git, ended)
-        elif not remote and not any(self._cache.find(digest) for digest in self._missing()):
+            targets += selection.by_key(self._git, ended)
+        elif not (remote or self._recorder.failed or any(map(self._cache.find, self._missing()))):
             return
-        commits = [target.commit for target in self._targets]
-        self._records = self._recorder.read(commits)
+        records = self._recorder.read(target.commit for target in targets)
+        # together, or not at all: what comes next may fail
+        self._refs, self._targets, self._records = refs, targets, records
         if self._request.all_commits:
             self._leave_out()
         if remote:
-            lists = [digest for digest in self._missing() if digest.endswith(".dir")]
-            for digest, content in remote.manifests(lists).items():
-                self._cache.learn(digest, content)
-            self._records = self._recorder.read(commits)
-            if wanted := self._missing():
-                remote.bring(wanted)
-            self._records = self._recorder.read(commits)
+            self._bring(remote)
+
+    def _bring(self, remote: Remote) -> None:
+        """Bring what is missing, lists of files first."""
+        commits = [target.commit for target in self._targets]
+        lists = [digest for digest in self._missing() if digest.endswith(".dir")]
+        for digest, content in remote.manifests(lists).items():
+            self._cache.learn(digest, content)
+        self._records = self._recorder.read(commits)
+        if wanted := self._missing():
+            remote.bring(wanted)
+        self._records = self._recorder.read(commits)
 
     def _leave_out(self) -> None:
         """Show no commit that nobody asked for and whose outputs are none, or those of another."""
@@ -199,8 +228,9 @@ class Board:
     def _build(self) -> Iterator[Group]:
         """Yield what is to be shown."""
         if self._request.workspace:
-            files = self._workspace.files()
-            yield Group(selection.WORKSPACE, "", "workspace", files, self._workspace.parameters)
+            with self._trying(selection.WORKSPACE):
+                files = self._workspace.files()
+                yield Group(selection.WORKSPACE, "", "workspace", files, self._workspace.parameters)
         watched = {key: each for key, each in self._watched.items() if each.state != "experiment"}
         running = {key: each for key, each in watched.items() if each.state == "running"}
         new = [Target(name, "", "experiment", baseline=baseline) for baseline, name in running]
@@ -210,8 +240,10 @@ class Board:
             name = self._names[key]
             if key in running:
                 watched[key].name = name
-                files = self._files(watched[key])
-                yield Group(name, target.baseline[:_SHORT], "running", files, watched[key].live.parameters)
+                with self._trying(name):
+                    files = self._files(watched[key])
+                    parameters = watched[key].live.parameters
+                    yield Group(name, target.baseline[:_SHORT], "running", files, parameters)
             else:
                 record = self._records[target.commit]
                 yield Group(
@@ -225,7 +257,8 @@ class Board:
                 )
         for each in watched.values():
             if each.state != "running":
-                yield self._ended(each)
+                with self._trying(each.ended or each.name):
+                    yield self._ended(each)
 
     def _files(self, watched: _Watched) -> dict[str, Path]:
         """Return the files in an experiment's copy, or those that the view keeps when that is gone."""
@@ -252,14 +285,12 @@ class Board:
         return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
 
     def _show(self, group: Group, row: bool) -> None:
-        if row and group.name in self._rows and not self._rows.holds(group):
-            # TensorBoard forgets a row only when it finds its run gone
+        if group.name in self._rows and not (row and self._rows.holds(group)):
+            # TensorBoard changes nothing of a row, and forgets it only when it finds its run gone
             self._remove(group.name)
-            self._held[group.name] = time.monotonic() + 2 * RELOAD + 1
-        if time.monotonic() < self._held.get(group.name, 0):
-            return
-        self._view.show(group.name, group.files, growing=group.state in ("running", "failed", "killed"))
-        if row and group.parameters:
+        growing = group.state in ("running", "failed", "killed")
+        self._view.show(group.name, group.files, growing=growing, live=group.state == "workspace")
+        if row and group.parameters and not self._view.leaves(group.name):
             self._rows.show(group)
 
     def _remove(self, name: str) -> None:

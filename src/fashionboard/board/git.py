@@ -1,5 +1,6 @@
 """What git knows of a repository: refs, commits, and files of many commits by few calls."""
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,11 @@ class Git:
         self._listed: tuple[str, str] | None = None
         self._refs: dict[str, str] = {}
         self.broken: list[str] = []
+        self._environment: dict[str, str] = {}
         self.prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
+        # while this repository's own .git is away, that of a folder above it is none of it
+        top = Path(self._ask("rev-parse", "--show-toplevel").rstrip("\n"))
+        self._environment["GIT_CEILING_DIRECTORIES"] = str(top.parent)
 
     def refs(self) -> dict[str, str]:
         """Return the commit of HEAD and of every ref by its full name; `broken` names those without one."""
@@ -103,7 +108,10 @@ class Git:
             asked.write("".join(f"{name}\n" for name in objects).encode(errors="surrogateescape"))
             asked.seek(0)
             command = ["git", "cat-file", "--batch"]
-            with subprocess.Popen(command, cwd=self._folder, stdin=asked, stdout=subprocess.PIPE) as process:
+            environment = {**os.environ, **self._environment}
+            with subprocess.Popen(
+                command, cwd=self._folder, env=environment, stdin=asked, stdout=subprocess.PIPE
+            ) as process:
                 answers = cast(IO[bytes], process.stdout)
                 for name in objects:
                     header = answers.readline().split()
@@ -116,19 +124,19 @@ class Git:
 
     def _trees(self, commits: list[str]) -> dict[str, str]:
         asked = "".join(f"{commit}^{{tree}}\n" for commit in commits)
-        return dict(
-            zip(
-                commits,
-                self._ask("cat-file", "--batch-check=%(objectname)", given=asked).split(),
-                strict=True,
-            )
-        )
+        answers = self._ask("cat-file", "--batch-check=%(objectname)", given=asked).splitlines()
+        found = dict(zip(commits, answers, strict=True))
+        for commit, tree in found.items():
+            if " " in tree:
+                raise BoardError(f"expected the files of commit {commit}, found that git lacks them")
+        return found
 
     def _run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
                 ["git", *arguments],
                 cwd=self._folder,
+                env={**os.environ, **self._environment},
                 input=given,
                 capture_output=True,
                 encoding="utf-8",

@@ -3,27 +3,44 @@
 import os
 import posixpath
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
-from dvc.exceptions import DvcException
+from dvc.dvcfile import is_valid_filename, load_file
+from dvc.ignore import DvcIgnoreFilter
 from dvc.repo import Repo
+from dvc.stage import Stage
 
-from fashionboard import dvcfiles
+from fashionboard import dvcfiles, errors
 from fashionboard.board import group
 from fashionboard.board.group import Value
 from fashionboard.board.recorded import parameters_of
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
+_DESCRIBE = ("dvc.yaml", "dvc.lock", "params.yaml")
 
 
 @dataclass(frozen=True)
 class _Stage:
     name: str
     outputs: dict[str, Path]
+
+
+@dataclass
+class _Description:
+    """What one dvc.yaml or .dvc file says.
+
+    stages: by name. parameters: of each stage, named as `recorded` does. files: which say it.
+    problems: why some of it cannot be told.
+    """
+
+    stages: dict[str, _Stage] = field(default_factory=dict)
+    parameters: dict[str, dict[str, Value]] = field(default_factory=dict)
+    files: set[Path] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -41,11 +58,11 @@ class Live:
         self._before = before or {}
         self._own: set[tuple[str, int]] = set()
         self._signature: object = None
+        self._descriptions: dict[Path, _Description] = {}
         self._stages: tuple[_Stage, ...] = ()
-        self._described = {root / name for name in ("dvc.yaml", "dvc.lock", "params.yaml")}
         self._scans: dict[Path, _Scan] = {}
         self.parameters: dict[str, Value] = {}
-        self.problem = ""
+        self.problems: tuple[str, ...] = ()
 
     def files(self) -> dict[str, Path]:
         """Return the files that belong into the view, by their paths there, as they are now."""
@@ -69,23 +86,65 @@ class Live:
             return False
 
     def _refresh(self) -> None:
-        """Ask DVC for the stages again if what describes them has changed."""
+        """Ask DVC for the stages again if what describes them has changed, or could not be read."""
         # the folder's own time tells of new files in it
-        signature = [_stamp(path) for path in sorted({self.root, *self._described})]
+        described = {self.root / name for name in _DESCRIBE}.union(
+            *(each.files for each in self._descriptions.values())
+        )
+        signature = [_stamp(path) for path in sorted({self.root, *described})]
         if signature == self._signature:
             return
         try:
             with Repo(str(self.root)) as repo:
-                stages = tuple(sorted(_stages(repo), key=lambda stage: stage.name))
-                parameters = _parameters(repo)
-                described = set(_described(repo))
-        except (DvcException, OSError) as error:
-            # half written, or being removed: what was known stays, and the next call asks again
-            self.problem = " ".join(str(error).split())
+                found: dict[Path, _Description] = {}
+                outputs: set[str] = set()
+                for path in _descriptions(repo, outputs):
+                    found[path] = self._describe(repo, path)
+                    stages = found[path].stages.values()
+                    outputs |= {str(output) for stage in stages for output in stage.outputs.values()}
+        except Exception as error:  # DVC's own, those of its plugins, and what a damaged file leads to
+            # being removed, say: what was known stays, and the next call asks again
+            self.problems = (errors.reason(error),)
+            self._signature = None
             return
-        self.problem = ""
-        self._stages, self.parameters, self._described = stages, parameters, described
-        self._signature = [_stamp(path) for path in sorted({self.root, *described})]
+        self._descriptions = found
+        known = [stage for each in found.values() for stage in each.stages.values()]
+        self._stages = tuple(sorted(known, key=lambda stage: stage.name))
+        self.parameters = {}
+        for each in found.values():
+            for parameters in each.parameters.values():
+                self.parameters |= parameters
+        self.problems = tuple(problem for each in found.values() for problem in each.problems)
+        self._signature = None if self.problems else signature
+
+    def _describe(self, repo: Repo, path: Path) -> _Description:
+        """Read a dvc.yaml or .dvc file, stage by stage; of what cannot be read, what was known stays."""
+        known = self._descriptions.get(path, _Description())
+        found = _Description(files={path, path.with_name("dvc.lock")})
+        name = os.path.relpath(path, self.root)
+        try:
+            described = load_file(repo, str(path)).stages
+            names = list(described)
+        except Exception as error:
+            return replace(known, files=known.files | found.files, problems=[_problem(name, error)])
+        for each in names:
+            key = str(each or "")
+            try:
+                stage = described[each]
+                found.stages[key] = _stage(stage)
+            except Exception as error:
+                found.problems.append(_problem(f"{name}:{key}" if key else name, error))
+                if key in known.stages:
+                    found.stages[key] = known.stages[key]
+                    found.parameters[key] = known.parameters.get(key, {})
+                continue
+            found.files |= {Path(dependency.fs_path) for dependency in stage.params}
+            try:
+                found.parameters[key] = _parameters(repo, stage)
+            except Exception as error:
+                found.problems.append(_problem(f"{name}:{key}" if key else name, error))
+                found.parameters[key] = known.parameters.get(key, {})
+        return found
 
     def _scan(self, name: str, path: Path) -> dict[str, Path]:
         scan = self._scans.setdefault(path, _Scan())
@@ -97,35 +156,47 @@ class Live:
         return scan.files
 
 
-def _stages(repo: Repo) -> Iterator[_Stage]:
-    for stage in repo.index.stages:
-        path = Path(stage.path_in_repo)
-        # a stage of a dvc.yaml has a name, a .dvc file has its own
-        name = getattr(stage, "name", None) or path.stem
-        outputs = {str(out.def_path): Path(out.fs_path) for out in stage.outs if out.protocol == "local"}
-        yield _Stage((path.parent / name).as_posix(), outputs)
+def _descriptions(repo: Repo, outputs: Collection[str]) -> Iterator[Path]:
+    """Yield the dvc.yaml and .dvc files that DVC reads, as its own `collect_files` finds them.
+
+    That one stops at the first file with an error that DVC does not know.
+    outputs: folders not to look into; those of the files that were yielded, added on the way.
+    """
+    ignore: DvcIgnoreFilter = repo.dvcignore
+    for folder, folders, files in ignore.walk(repo.fs, repo.root_dir, followlinks=False):
+        for file in filter(is_valid_filename, files):
+            if not repo.scm.is_ignored(f"{folder}/{file}"):
+                yield Path(folder, file)
+        # git asks for a slash at the end of a folder
+        inner = {each: f"{folder}/{each}/" for each in folders}
+        folders[:] = [
+            each
+            for each, path in inner.items()
+            if path.rstrip("/") not in outputs and not repo.scm.is_ignored(path)
+        ]
 
 
-def _parameters(repo: Repo) -> dict[str, Value]:
-    """Return the parameters that stages depend on, as their files have them now, named as `recorded` does."""
+def _stage(stage: Stage) -> _Stage:
+    path = Path(stage.path_in_repo)
+    # a stage of a dvc.yaml has a name, a .dvc file has its own
+    name = getattr(stage, "name", None) or path.stem
+    outputs = {str(out.def_path): Path(out.fs_path) for out in stage.outs if out.protocol == "local"}
+    return _Stage((path.parent / name).as_posix(), outputs)
+
+
+def _parameters(repo: Repo, stage: Stage) -> dict[str, Value]:
+    """Return the parameters that a stage depends on, as their files have them now."""
     found: dict[str, Value] = {}
-    for stage in repo.index.stages:
-        folder = Path(os.path.relpath(stage.wdir, repo.root_dir)).as_posix()
-        for dependency in stage.params:
-            file = str(dependency.def_path)
-            prefix = "" if file == "params.yaml" else f"{file}:"
-            found |= parameters_of(folder, dvcfiles.flat(dependency.read_params(), prefix))
+    folder = Path(os.path.relpath(stage.wdir, repo.root_dir)).as_posix()
+    for dependency in stage.params:
+        file = str(dependency.def_path)
+        prefix = "" if file == "params.yaml" else f"{file}:"
+        found |= parameters_of(folder, dvcfiles.flat(dependency.read_params(), prefix))
     return found
 
 
-def _described(repo: Repo) -> Iterator[Path]:
-    """Yield the files that say what `_stages` and `_parameters` return."""
-    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
-        yield Path(repo.root_dir, name)
-    for stage in repo.index.stages:
-        yield Path(stage.path)
-        yield Path(stage.path).with_name("dvc.lock")
-        yield from (Path(dependency.fs_path) for dependency in stage.params)
+def _problem(where: str, error: Exception) -> str:
+    return f"{where}: {errors.reason(error)}"
 
 
 def _files(name: str, path: Path) -> Iterator[tuple[str, Path]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fashionboard import dvcfiles
+from fashionboard import dvcfiles, errors
 from fashionboard.board import group
 from fashionboard.board.git import Git
 from fashionboard.board.group import Value
@@ -52,14 +52,40 @@ class Recorder:
         self._cache = cache
         self._parsed: dict[tuple[str, str], _Parsed] = {}
         self._records: dict[str, Record] = {}
+        self.failed: set[str] = set()
         # outputs whose lists of files, where there is one, name no event file
         self._eventless: set[tuple[str, str]] = set()
         self._arranged: dict[tuple[str, tuple[tuple[str, str], ...]], _Arranged] = {}
 
     def read(self, commits: Iterable[str]) -> dict[str, Record]:
-        """Return what each commit holds; one with anything missing is looked at again."""
+        """Return what each commit holds; one with anything missing is looked at again.
+
+        What fails as a whole is told by its record's `unread` and by `failed`, and tried again.
+        """
         commits = list(commits)
-        new = [each for each in commits if each not in self._records or self._records[each].missing]
+        new = [
+            each
+            for each in commits
+            if each not in self._records or self._records[each].missing or each in self.failed
+        ]
+        self.failed = set()
+        try:
+            self._read(new)
+        except Exception:
+            # one of them is damaged in a way that git, DVC or the disk has words for: which?
+            for each in new:
+                self._try(each)
+        return {each: self._records[each] for each in commits}
+
+    def _try(self, commit: str) -> None:
+        try:
+            self._read([commit])
+        except Exception as error:
+            self.failed.add(commit)
+            known = self._records.get(commit, Record())
+            self._records[commit] = replace(known, unread=(errors.reason(error),))
+
+    def _read(self, new: list[str]) -> None:
         listed = self._git.files(new, _wanted)
         # one blob may be several kinds of file, if it is empty
         blobs: dict[str, dict[str, str]] = {}
@@ -68,14 +94,13 @@ class Recorder:
                 blobs.setdefault(digest, {})[_kind(path)] = path
         for digest, content in self._git.contents(blobs):
             for kind, path in blobs[digest].items():
-                self._parsed[kind, digest] = _parse(path, content or b"")
+                self._parsed[kind, digest] = "not in git" if content is None else _parse(path, content)
         metrics = {each: self._metrics(each, listed[each]) for each in new}
         # a metrics file that is not in the cache may be in git
         absent = [each for several in metrics.values() for each in several if not self._cache.find(each.md5)]
         committed = dict(self._git.contents(each.committed for each in absent))
         for commit in new:
             self._records[commit] = self._record(listed[commit], metrics[commit], committed)
-        return {each: self._records[each] for each in commits}
 
     def _stages(self, listed: dict[str, str]) -> Iterator[tuple[str, str, Stage]]:
         """Yield the folder, name and record of each stage and of each .dvc file."""
@@ -206,8 +231,8 @@ def _parse(path: str, content: bytes) -> _Parsed:
         if path.endswith("dvc.lock"):
             return dvcfiles.stages(text)
         return dvcfiles.metrics(text) if path.endswith("dvc.yaml") else {"": dvcfiles.tracked(text)}
-    except (DataError, UnicodeDecodeError) as error:
-        return str(error)
+    except Exception as error:
+        return errors.reason(error)
 
 
 def _kind(path: str) -> str:

@@ -5,9 +5,11 @@ import io
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from fashionboard.board.group import Group
 from fashionboard.errors import BoardError
 
 # seconds between two looks at the files
@@ -45,10 +47,24 @@ def free_port(host: str, port: int) -> int:
     )
 
 
-def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
-    """Start TensorBoard on `logdir` in threads of this process and return its address.
+@dataclass(frozen=True)
+class Server:
+    """A TensorBoard that runs: its address, and what returns the names of the runs that it shows now."""
 
-    arguments: for TensorBoard, after the board's own.
+    address: str
+    runs: Callable[[], Collection[str]]
+
+
+def serve(
+    logdir: Path,
+    host: str,
+    port: int,
+    arguments: Sequence[str],
+    groups: Callable[[], Mapping[str, Group]],
+) -> Server:
+    """Start TensorBoard on `logdir` in threads of this process.
+
+    arguments: for TensorBoard, after the board's own. groups: returns what the board shows, by name.
 
     Raises:
         BoardError: TensorBoard does not take the arguments.
@@ -60,7 +76,12 @@ def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
             )
     # seconds to import: not for a board that is not served
     from tensorboard import default, program
+    from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 
+    from fashionboard.board.hparams import Loader
+
+    loader = Loader(groups)
+    plugins = [loader if each is HParamsPlugin else each for each in default.get_plugins()]
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     own = [
         # seen from here, as the page shows it
@@ -72,9 +93,9 @@ def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
     # its notes about loaders and experimental features are no news to a user of the board
     with contextlib.redirect_stderr(said):
         try:
-            board = program.TensorBoard(default.get_plugins())
+            board = program.TensorBoard(plugins)
             board.configure(["tensorboard", *own, *arguments])
-            return str(board.launch())
+            return Server(str(board.launch()), loader.runs)
         except (SystemExit, Exception) as error:
             if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
                 raise  # a signal

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from fashionboard import errors
 from fashionboard.board import board, fetch, server, view
 from fashionboard.board.board import Board
 from fashionboard.board.git import Git
@@ -123,14 +124,19 @@ def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterab
     port = server.free_port(options.host, options.port)
     if options.port not in (0, port):
         print(f"port {options.port} is in use, so this is on {port}", file=sys.stderr)
-    address = server.serve(shown.folder, options.host, port, options.tensorboard)
-    print(f"TensorBoard is at {address} until Ctrl-C", flush=True)
+    served = server.serve(shown.folder, options.host, port, options.tensorboard, lambda: one.groups)
+    shown.served = served.runs
+    print(f"TensorBoard is at {served.address} until Ctrl-C", flush=True)
     told = set(notes())
     try:
         while True:
             time.sleep(_POLL)
             before = one.groups
-            one.update()
+            try:
+                one.update()
+            except Exception as error:
+                # nothing that one look finds ends the board
+                print(f"this look failed: {errors.reason(error)}; trying again", file=sys.stderr, flush=True)
             for line in board.changes(before, one.groups):
                 print(line, flush=True)
             for line in [line for line in notes() if line not in told]:

@@ -3,13 +3,18 @@
 import contextlib
 import errno
 import os
+import posixpath
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import psutil
 
+from fashionboard.board import seen
 from fashionboard.board.group import is_events
+from fashionboard.board.seen import Seen
+from fashionboard.board.server import RELOAD
 from fashionboard.errors import BoardError
 
 # in the folder of a view: what it may be removed by
@@ -22,6 +27,7 @@ class View:
     """A folder with a folder for each group, kept as `show` was last told.
 
     Use it as a context manager: the folder is removed at the end, unless `keep` is set.
+    served: returns the names of the runs that TensorBoard shows; None while there is no TensorBoard.
     """
 
     def __init__(self, folder: Path, keep: bool = False) -> None:
@@ -32,6 +38,7 @@ class View:
         """
         self.folder = folder
         self.copied = 0
+        self.served: Callable[[], Collection[str]] | None = None
         self._keep = keep
         try:
             _check(folder)
@@ -45,6 +52,8 @@ class View:
         self._last: dict[str, Mapping[str, Path]] = {}
         self._gone: dict[str, set[str]] = {}
         self._linked: dict[tuple[str, str], tuple[int, int]] = {}
+        self._seen: dict[tuple[str, str], tuple[object, Seen]] = {}
+        self._leaving: dict[str, float] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / _MARK).write_text(_owner(), encoding="utf-8")
         self._folders = {self.folder}
@@ -53,7 +62,9 @@ class View:
         """Make the view again if somebody has removed it; tell whether that was so."""
         if (self.folder / _MARK).exists():
             return False
+        runs = [run for name in self._shown for run in (name, *self._runs(name))]
         self._begin()
+        self._hold(runs)
         return True
 
     def __enter__(self) -> "View":
@@ -66,49 +77,146 @@ class View:
         else:
             _remove(self.folder)
 
-    def show(self, name: str, files: Mapping[str, Path], growing: bool = False) -> None:
+    def show(self, name: str, files: Mapping[str, Path], growing: bool = False, live: bool = False) -> None:
         """Make the folder `name` hold links to these files, by their paths in it, and no others.
 
         Links are symbolic where the system allows, else hard. The other way round where TensorBoard's
         projector reads the files, since it refuses what resolves to another folder; and with
         `growing`, for files that may be removed with all that is in them.
+        live: files may be written at any time; else those of one path always have the same bytes.
+
+        TensorBoard reads on where it had stopped. So a run, the folder of an event file, that does not go
+        on from what was seen is removed, and shown anew when TensorBoard has forgotten it.
+
+        Raises:
+            OSError: a link cannot be made, or a file cannot be read; the next call goes on.
         """
-        if self._last.get(name) is files and not growing:
+        live = live or growing
+        waits = any(f"{run}/".startswith(f"{name}/") for run in self._leaving)
+        if self._last.get(name) is files and not live and not waits:
             return
-        self._last[name] = files
+        self._last.pop(name, None)
         shown = self._shown.setdefault(name, {})
         gone = {path for path in shown if path not in files}
         # what is missing for the first time may be so because the whole folder is being removed
-        for path in gone & self._gone.get(name, set()) if growing else gone:
-            self._drop(name, path)
+        dropped = gone & self._gone.get(name, set()) if growing else gone
         self._gone[name] = gone
+        for run in self._stale(name, files, dropped):
+            self._leave(name, run)
+        for path in dropped & shown.keys():
+            self._drop(name, path)
         projectors = {PurePosixPath(path).parent for path in files if PurePosixPath(path).name == _PROJECTOR}
         # event files last: TensorBoard looks for the others when it has found one
         for path in sorted(files, key=lambda path: (is_events(path), path)):
             target = files[path]
             if target == self.folder / name / path:
                 continue  # nowhere else any more
-            if shown.get(path) == target and not self._replaced(name, path, target):
+            if self.leaves(f"{name}/{path}"):
                 continue
-            asset = not is_events(path) and not projectors.isdisjoint(PurePosixPath(path).parents)
-            ways = [_hard] if asset else [_hard, _symbolic] if growing else [_symbolic, _hard]
             with contextlib.suppress(FileNotFoundError):  # just gone: the next call will know
-                self._link(name, path, target, ways)
+                if shown.get(path) != target or self._replaced(name, path, target):
+                    asset = not is_events(path) and not projectors.isdisjoint(PurePosixPath(path).parents)
+                    ways = [_hard] if asset else [_hard, _symbolic] if growing else [_symbolic, _hard]
+                    self._link(name, path, target, ways)
+                if live and is_events(path):
+                    self._look(name, path, target)
+        if not live:
+            self._seen = {key: each for key, each in self._seen.items() if key[0] != name}
+        self._last[name] = files
 
     def rename(self, name: str, other: str) -> None:
         """Give the folder of a group another name, with all that is in it."""
         if name in self._shown:
+            self._hold(self._runs(name))
             self._forget(name)
             (self.folder / name).replace(self.folder / other)
             self._shown[other] = self._shown.pop(name)
+            self._seen = {
+                (other if of == name else of, path): each for (of, path), each in self._seen.items()
+            }
             self._last.pop(name, None)
 
     def drop(self, name: str) -> None:
         """Remove the folder of a group."""
+        self._hold([name, *self._runs(name)])
+        self._seen = {key: each for key, each in self._seen.items() if key[0] != name}
         self._shown.pop(name, None)
         self._last.pop(name, None)
         self._forget(name)
         _remove(self.folder / name)
+
+    def leaves(self, path: str) -> bool:
+        """Tell whether `path`, from the view's folder, lies in a run that TensorBoard has yet to forget.
+
+        It must not be written there: TensorBoard would take it for what the run was before.
+        """
+        if self._leaving and self.served is None:
+            self._leaving = {}
+        for run in [run for run in self._leaving if f"{path}/".startswith(f"{run}/")]:
+            if time.monotonic() < self._leaving[run] or (self.served and run in self.served()):
+                return True
+            del self._leaving[run]
+        return False
+
+    def _stale(self, name: str, files: Mapping[str, Path], dropped: Collection[str]) -> set[str]:
+        """Return the runs of a group, folders in it, that do not go on from what was seen of them."""
+        shown = self._shown[name]
+        stale = {
+            posixpath.dirname(path)
+            for path in shown
+            if is_events(path)
+            and (path in dropped or (path in files and not self._goes_on(name, path, files[path])))
+        }
+        last: dict[str, str] = {}
+        for path in filter(is_events, shown):
+            last[posixpath.dirname(path)] = max(path, last.get(posixpath.dirname(path), ""))
+        # of a run's files TensorBoard's slower loader reads on in the last one alone
+        new = [path for path in files if is_events(path) and path not in shown]
+        return stale | {
+            posixpath.dirname(path) for path in new if path < last.get(posixpath.dirname(path), "")
+        }
+
+    def _goes_on(self, name: str, path: str, target: Path) -> bool:
+        before = self._seen.get((name, path))
+        try:
+            if before is None:
+                if self._shown[name][path] == target and not self._replaced(name, path, target):
+                    return True
+                return seen.goes_on(target, seen.look(self.folder / name / path))
+            return before[0] == _stamp(target) or seen.goes_on(target, before[1])
+        except FileNotFoundError:
+            # just gone, or what was there is: the next call will know
+            return not target.exists()
+
+    def _look(self, name: str, path: str, target: Path) -> None:
+        stamp = _stamp(target)
+        if (name, path) not in self._seen or self._seen[name, path][0] != stamp:
+            self._seen[name, path] = stamp, seen.look(target)
+
+    def _runs(self, name: str, run: str = "") -> list[str]:
+        """Name the runs of a group, as TensorBoard does, that are `run` or lie in it."""
+        folders = {posixpath.dirname(path) for path in self._shown.get(name, {}) if is_events(path)}
+        return [
+            posixpath.join(name, each).rstrip("/")
+            for each in folders
+            if not run or f"{each}/".startswith(f"{run}/")
+        ]
+
+    def _hold(self, runs: Iterable[str]) -> None:
+        # twice: TensorBoard may have begun to look when the run was still there
+        until = time.monotonic() + 2 * RELOAD + 1
+        self._leaving |= dict.fromkeys(runs, until)
+
+    def _leave(self, name: str, run: str) -> None:
+        """Remove a run with all that lies in its folder."""
+        self._hold(self._runs(name, run))
+        for path in [path for path in self._shown[name] if not run or path.startswith(f"{run}/")]:
+            del self._shown[name][path]
+            self._linked.pop((name, path), None)
+            self._seen.pop((name, path), None)
+        top = posixpath.join(name, run).rstrip("/")
+        self._forget(top)
+        _remove(self.folder / top)
 
     def files(self, name: str) -> dict[str, Path]:
         """Return the links of a group by their paths in it."""
@@ -131,8 +239,8 @@ class View:
         if not link.is_symlink():
             self._linked[name, path] = _identity(target)
 
-    def _forget(self, name: str) -> None:
-        top = self.folder / name
+    def _forget(self, path: str) -> None:
+        top = self.folder / path
         self._folders = {each for each in self._folders if each != top and top not in each.parents}
 
     def _prepare(self, folder: Path) -> None:
@@ -145,13 +253,20 @@ class View:
     def _make(self, link: Path, target: Path, ways: Sequence[_Way]) -> None:
         try:
             if not any(_can(way, target, link) for way in ways):
-                with target.open("rb") as source, link.open("xb") as copy:
-                    shutil.copyfileobj(source, copy)
-                self.copied += 1
+                self._copy(target, link)
         except FileExistsError:
             # whatever lies there is not ours to follow or to write to
             link.unlink()
             self._make(link, target, ways)
+
+    def _copy(self, target: Path, link: Path) -> None:
+        with target.open("rb") as source, link.open("xb") as copy:
+            try:
+                shutil.copyfileobj(source, copy)
+            except OSError:
+                link.unlink()
+                raise
+        self.copied += 1
 
     def _replaced(self, name: str, path: str, target: Path) -> bool:
         """Tell whether what a hard link or a copy was made of is now another file."""
@@ -195,6 +310,11 @@ def _symbolic(target: Path, link: Path) -> None:
 
 def _hard(target: Path, link: Path) -> None:
     os.link(target, link)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _identity(path: Path) -> tuple[int, int]:

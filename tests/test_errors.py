@@ -33,6 +33,22 @@ def test_a_full_disk_is_one_line() -> None:
     )
 
 
+def test_a_file_without_permission_is_one_line_that_says_nothing_of_writing() -> None:
+    with pytest.raises(SystemExit) as caught:
+        errors.run(raiser(PermissionError(errno.EACCES, "Permission denied", "cache/x")))
+    assert caught.value.code == "error: cache/x cannot be opened (Permission denied); give access"
+
+
+def test_a_reason_is_a_line_that_is_not_too_long() -> None:
+    assert errors.reason(ValueError("a\n  b")) == "a b"
+    assert errors.reason(KeyError()) == "KeyError"
+    assert (
+        errors.reason(OSError(errno.ENOSPC, "No space left on device", "x")) == "x: No space left on device"
+    )
+    assert errors.reason(ValueError("word " * 200)).endswith(" ...")
+    assert len(errors.reason(ValueError("word " * 200))) <= 300
+
+
 @pytest.mark.parametrize("bug", [ZeroDivisionError(), OSError(errno.EBADF, "Bad file descriptor")])
 def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
     with pytest.raises(type(bug)):

@@ -40,7 +40,9 @@ class BoardError(FashionboardError):
 
 
 # what a full or protected disk says, wherever it is written to
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+# what is said to a user without permission, of reading and of writing
+_ACCESS = {errno.EACCES, errno.EPERM}
 
 # characters of a reason
 _LONGEST = 300
@@ -74,7 +76,9 @@ def run(main: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
+        name = error.filename or "an output"
+        if error.errno in _ACCESS:
+            sys.exit(f"error: {name} cannot be opened ({error.strerror}); give access")
         if error.errno not in _DISK:
             raise
-        name = error.filename or "an output"
         sys.exit(f"error: {name} cannot be written ({error.strerror}); make room or give access")

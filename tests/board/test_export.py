@@ -1,10 +1,12 @@
 import csv
+import shutil
 import struct
 from pathlib import Path
 
 import numpy as np
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT
@@ -15,6 +17,7 @@ from fashionboard.board.export import export_scalars
 from fashionboard.board.group import Group
 from fashionboard.events import EventWriter
 from tests.repository import Repository
+from tests.servers import eventually, get, tensorboard
 
 
 def test_every_point_is_exported_as_tensorboard_reads_it(finished: Repository, tmp_path: Path) -> None:
@@ -53,3 +56,75 @@ def test_scalars_in_tensorflow_2s_form_and_a_broken_end(tmp_path: Path) -> None:
     assert (
         tmp_path / "s.csv"
     ).read_text() == "run,stage,tag,step,value\na,train,loss,0,0.0\na,train,loss,1,0.1\n"
+
+
+def went_back(folder: Path) -> None:
+    """Write runs that wrote steps again: after a new session's start, without one, and in disorder."""
+
+    def write(run: str, suffix: str, *points: tuple[int, str | None]) -> None:
+        writer = EventFileWriter(str(folder / run), filename_suffix=suffix)
+        for place, (step, tag) in enumerate(points):
+            event = Event(step=step, wall_time=1.0)
+            if tag is None:
+                event.session_log.status = SessionLog.START
+            else:
+                event.summary.value.add(tag=tag, simple_value=step + place / 1000)
+            writer.add_event(event)
+        writer.close()
+        for path in (folder / run).glob(f"*{suffix}"):
+            path.rename(path.with_name(f"events.out.tfevents{suffix}"))
+
+    first = [(step, tag) for step in range(10) for tag in ("x", "y")]
+    write("purged", ".1", (0, None), *first)
+    write("purged", ".2", (5, None), *((step, "x") for step in range(5, 8)))
+    write("resumed", ".1", *first)
+    write("resumed", ".2", *((step, "x") for step in range(5, 8)))
+    write("disorder", ".1", *((step, "x") for step in (0, 1, 2, 2, 1, 5, 3)))
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_steps_that_were_written_again_are_those_that_tensorboard_shows(tmp_path: Path, fast: bool) -> None:
+    logs = tmp_path / "logs"
+    went_back(logs)
+    files = {path.relative_to(logs).as_posix(): path for path in logs.rglob("*") if path.is_file()}
+    export_scalars([Group("a", "", "workspace", files)], tmp_path / "s.csv", fast)
+    found: dict[tuple[str, str], list[list[float]]] = {}
+    with (tmp_path / "s.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            point = [int(row["step"]), float(np.float32(row["value"]))]
+            found.setdefault((row["stage"], row["tag"]), []).append(point)
+    curves = {("purged", "x"), ("purged", "y"), ("resumed", "x"), ("resumed", "y"), ("disorder", "x")}
+    assert found.keys() == curves
+    with tensorboard(logs, fast) as address:
+        for (run, tag), points in found.items():
+            eventually(
+                lambda run=run, tag=tag: [  # type: ignore[misc]
+                    each[1:] for each in get(address, "plugin/scalars/scalars", run=run, tag=tag) or []
+                ],
+                points,
+            )
+
+
+def test_an_object_of_the_cache_that_is_damaged_is_named_and_left_out(
+    finished: Repository, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (event,) = (finished.path / "runs" / "train").glob("*tfevents*")
+    cache = finished.path / ".dvc" / "cache" / "files" / "md5"
+    (object_,) = (
+        path for path in cache.rglob("*") if path.is_file() and path.read_bytes() == event.read_bytes()
+    )
+    damaged = tmp_path / object_.parent.name / object_.name
+    damaged.parent.mkdir()
+    shutil.copy(object_, damaged)
+    group = Group("main", "", "commit", {"train/events.tfevents": damaged})
+    whole = export_scalars([group], tmp_path / "s.csv")
+    assert whole > 0 and capsys.readouterr().err == ""
+    # whole records, but not all of them: nothing that TensorBoard's own checksums would tell
+    records = damaged.read_bytes()
+    (length,) = struct.unpack("<Q", records[:8])
+    damaged.chmod(0o644)
+    damaged.write_bytes(records[: 16 + length])
+    assert export_scalars([group], tmp_path / "s.csv") == 0
+    assert (
+        capsys.readouterr().err == "main: train/events.tfevents is damaged in the cache; it is not exported\n"
+    )

@@ -8,6 +8,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
+from fashionboard import errors
 from fashionboard.errors import BoardError
 
 
@@ -69,5 +70,5 @@ def opened(folder: Path) -> Repo:
     """
     try:
         return Repo(str(folder.resolve()))
-    except (DvcException, OSError) as error:
-        raise BoardError(f"expected a DVC repository, found: {error}") from None
+    except Exception as error:  # DVC's own, and what a damaged file leads to
+        raise BoardError(f"expected a DVC repository, found: {errors.reason(error)}") from None

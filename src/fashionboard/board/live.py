@@ -3,7 +3,7 @@
 import os
 import posixpath
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from fashionboard.board.recorded import parameters_of
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
-_DESCRIBE = ("dvc.yaml", "dvc.lock", "params.yaml")
+_IGNORE = (".dvcignore", ".gitignore")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Live:
         self._own: set[tuple[str, int]] = set()
         self._signature: object = None
         self._descriptions: dict[Path, _Description] = {}
+        self._looked: set[Path] = set()
         self._stages: tuple[_Stage, ...] = ()
         self._scans: dict[Path, _Scan] = {}
         self.parameters: dict[str, Value] = {}
@@ -87,27 +88,23 @@ class Live:
 
     def _refresh(self) -> None:
         """Ask DVC for the stages again if what describes them has changed, or could not be read."""
-        # the folder's own time tells of new files in it
-        described = {self.root / name for name in _DESCRIBE}.union(
-            *(each.files for each in self._descriptions.values())
-        )
-        signature = [_stamp(path) for path in sorted({self.root, *described})]
+        signature = self._sign()
         if signature == self._signature:
             return
         try:
             with Repo(str(self.root)) as repo:
                 found: dict[Path, _Description] = {}
-                outputs: set[str] = set()
-                for path in _descriptions(repo, outputs):
+                walk = _Walk(repo)
+                for path in walk.descriptions():
                     found[path] = self._describe(repo, path)
                     stages = found[path].stages.values()
-                    outputs |= {str(output) for stage in stages for output in stage.outputs.values()}
+                    walk.outputs |= {str(output) for stage in stages for output in stage.outputs.values()}
         except Exception as error:  # DVC's own, those of its plugins, and what a damaged file leads to
             # being removed, say: what was known stays, and the next call asks again
             self.problems = (errors.reason(error),)
             self._signature = None
             return
-        self._descriptions = found
+        self._descriptions, self._looked = found, walk.looked
         known = [stage for each in found.values() for stage in each.stages.values()]
         self._stages = tuple(sorted(known, key=lambda stage: stage.name))
         self.parameters = {}
@@ -115,7 +112,12 @@ class Live:
             for parameters in each.parameters.values():
                 self.parameters |= parameters
         self.problems = tuple(problem for each in found.values() for problem in each.problems)
-        self._signature = None if self.problems else signature
+        self._signature = None if self.problems else self._sign()
+
+    def _sign(self) -> object:
+        """Return what changes with every file that was asked, and with new ones: a folder's own time."""
+        described = set().union(*(each.files for each in self._descriptions.values()))
+        return [(path, _stamp(path)) for path in sorted({self.root, *self._looked, *described})]
 
     def _describe(self, repo: Repo, path: Path) -> _Description:
         """Read a dvc.yaml or .dvc file, stage by stage; of what cannot be read, what was known stays."""
@@ -156,24 +158,34 @@ class Live:
         return scan.files
 
 
-def _descriptions(repo: Repo, outputs: Collection[str]) -> Iterator[Path]:
-    """Yield the dvc.yaml and .dvc files that DVC reads, as its own `collect_files` finds them.
+class _Walk:
+    """Goes through a repository as DVC's own `collect_files`, which stops at errors that DVC does not know.
 
-    That one stops at the first file with an error that DVC does not know.
-    outputs: folders not to look into; those of the files that were yielded, added on the way.
+    outputs: folders not to look into, added on the way. looked: the folders that were looked into, and files
+    that say what is ignored, and how DVC is set.
     """
-    ignore: DvcIgnoreFilter = repo.dvcignore
-    for folder, folders, files in ignore.walk(repo.fs, repo.root_dir, followlinks=False):
-        for file in filter(is_valid_filename, files):
-            if not repo.scm.is_ignored(f"{folder}/{file}"):
-                yield Path(folder, file)
-        # git asks for a slash at the end of a folder
-        inner = {each: f"{folder}/{each}/" for each in folders}
-        folders[:] = [
-            each
-            for each, path in inner.items()
-            if path.rstrip("/") not in outputs and not repo.scm.is_ignored(path)
-        ]
+
+    def __init__(self, repo: Repo) -> None:
+        self.outputs: set[str] = set()
+        self.looked = {Path(repo.dvc_dir, name) for name in ("config", "config.local")}
+        self._repo = repo
+
+    def descriptions(self) -> Iterator[Path]:
+        """Yield the dvc.yaml and .dvc files that DVC reads."""
+        is_ignored = self._repo.scm.is_ignored
+        ignore: DvcIgnoreFilter = self._repo.dvcignore
+        for folder, folders, files in ignore.walk(self._repo.fs, self._repo.root_dir, followlinks=False):
+            self.looked.add(Path(folder))
+            self.looked |= {Path(folder, name) for name in _IGNORE}
+            for file in filter(is_valid_filename, files):
+                if not is_ignored(f"{folder}/{file}"):
+                    yield Path(folder, file)
+            # git asks for a slash at the end of a folder
+            folders[:] = [
+                each
+                for each in folders
+                if f"{folder}/{each}" not in self.outputs and not is_ignored(f"{folder}/{each}/")
+            ]
 
 
 def _stage(stage: Stage) -> _Stage:
@@ -181,6 +193,8 @@ def _stage(stage: Stage) -> _Stage:
     # a stage of a dvc.yaml has a name, a .dvc file has its own
     name = getattr(stage, "name", None) or path.stem
     outputs = {str(out.def_path): Path(out.fs_path) for out in stage.outs if out.protocol == "local"}
+    if any("\0" in output for output in outputs):
+        raise ValueError("expected names of outputs, found one with a zero byte")
     return _Stage((path.parent / name).as_posix(), outputs)
 
 

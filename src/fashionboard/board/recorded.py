@@ -83,7 +83,7 @@ class Recorder:
         except Exception as error:
             self.failed.add(commit)
             known = self._records.get(commit, Record())
-            self._records[commit] = replace(known, unread=(errors.reason(error),))
+            self._records[commit] = replace(known, unread=(f"cannot be read ({errors.reason(error)})",))
 
     def _read(self, new: list[str]) -> None:
         listed = self._git.files(new, _wanted)

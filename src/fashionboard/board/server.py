@@ -1,5 +1,6 @@
 """TensorBoard on the view, within this process: it ends when the board does."""
 
+import argparse
 import contextlib
 import io
 import logging
@@ -45,6 +46,23 @@ def free_port(host: str, port: int) -> int:
     raise BoardError(
         f"expected a free port on {host}, found none from {port} on; name another --host or --port"
     )
+
+
+def loads_fast(arguments: Sequence[str]) -> bool:
+    """Tell whether TensorBoard, called with these arguments, loads event files by its fast loader."""
+    from tensorboard.data import server_ingester
+
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--load_fast", default="auto")
+    parser.add_argument("--detect_file_replacement", default="false")
+    known, _ = parser.parse_known_args(arguments)
+    if known.load_fast == "false" or known.detect_file_replacement == "true":
+        return False
+    try:
+        server_ingester.get_server_binary()
+    except server_ingester.NoDataServerError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -66,10 +66,11 @@ def run(options: Options) -> None:
             # TensorBoard's reader takes a while to import
             from fashionboard.board import export
 
+            fast = server.loads_fast(options.tensorboard)
             if options.export == _STDOUT:
-                export.write_scalars(one.groups.values(), sys.stdout)
+                export.write_scalars(one.groups.values(), sys.stdout, fast)
             else:
-                count = export.export_scalars(one.groups.values(), options.export)
+                count = export.export_scalars(one.groups.values(), options.export, fast)
                 print(f"{count} points of curves are in {options.export}")
         elif not options.serve:
             print(folder)

@@ -45,7 +45,9 @@ class View:
             _remove(folder)
             self._begin()
         except OSError as error:
-            raise BoardError(f"{folder}: expected to make a folder there, found: {error.strerror}") from None
+            raise BoardError(
+                f"{folder}: expected to make a folder, found: {error.strerror}; name another with --view"
+            ) from None
 
     def _begin(self) -> None:
         self._shown: dict[str, dict[str, Path]] = {}
@@ -89,7 +91,8 @@ class View:
         on from what was seen is removed, and shown anew when TensorBoard has forgotten it.
 
         Raises:
-            OSError: a link cannot be made, or a file cannot be read; the next call goes on.
+            OSError: a link cannot be made, or a file cannot be read; the others are, and the next call
+                tries again.
         """
         live = live or growing
         waits = any(f"{run}/".startswith(f"{name}/") for run in self._leaving)
@@ -105,6 +108,7 @@ class View:
             self._leave(name, run)
         for path in dropped & shown.keys():
             self._drop(name, path)
+        failed: OSError | None = None
         projectors = {PurePosixPath(path).parent for path in files if PurePosixPath(path).name == _PROJECTOR}
         # event files last: TensorBoard looks for the others when it has found one
         for path in sorted(files, key=lambda path: (is_events(path), path)):
@@ -113,13 +117,19 @@ class View:
                 continue  # nowhere else any more
             if self.leaves(f"{name}/{path}"):
                 continue
-            with contextlib.suppress(FileNotFoundError):  # just gone: the next call will know
+            try:
                 if shown.get(path) != target or self._replaced(name, path, target):
                     asset = not is_events(path) and not projectors.isdisjoint(PurePosixPath(path).parents)
                     ways = [_hard] if asset else [_hard, _symbolic] if growing else [_symbolic, _hard]
                     self._link(name, path, target, ways)
                 if live and is_events(path):
                     self._look(name, path, target)
+            except FileNotFoundError:
+                continue  # just gone: the next call will know
+            except OSError as error:
+                failed = error
+        if failed:
+            raise failed
         if not live:
             self._seen = {key: each for key, each in self._seen.items() if key[0] != name}
         self._last[name] = files

@@ -1,0 +1,266 @@
+"""What one look at a repository finds ends no board: it is told in one line, and the rest is shown."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from fashionboard.board.board import Board
+from fashionboard.board.selection import Request
+from fashionboard.board.view import View
+from fashionboard.dvcfiles import Cache
+from fashionboard.errors import FashionboardError
+from tests.plain import plain
+from tests.repository import Repository
+from tests.servers import board, eventually, get
+
+_S3 = '{"stages": {"far": {"cmd": "true", "deps": ["s3://bucket/x"], "outs": ["far"]}}}'
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository with a run in its one commit, and another in its workspace."""
+    repository = plain(tmp_path_factory.mktemp("ran") / "r")
+    repository.dvc("repro", "-q")
+    repository.git("commit", "-qam", "run")
+    return repository
+
+
+@pytest.fixture
+def copy(ran: Repository, tmp_path: Path) -> Repository:
+    shutil.copytree(ran.path, tmp_path / "copy", symlinks=True)
+    return Repository(tmp_path / "copy")
+
+
+def opened(repository: Repository, view: View) -> Board:
+    with Repo(str(repository.path)) as repo:
+        cache, tmp = Path(repo.cache.local_cache_dir), Path(repo.tmp_dir)
+    return Board(repository.path, Cache(cache), tmp, Request(), view)
+
+
+def write(name: str, content: bytes) -> Callable[[Path], int]:
+    """Return what writes a file of the workspace."""
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+DAMAGES = {
+    # DVC's plugin for s3 is not installed
+    "a dependency on s3": (write("far/dvc.yaml", _S3.encode()), "far/dvc.yaml:far: "),
+    "a date": (write("params.yaml", b"train: {since: 2020-01-01, lr: .nan}"), "dvc.yaml: "),
+    "no text": (write(".dvcignore", b"\xff\xfe\x00"), "workspace: "),
+    "deep": (write("params.yaml", b"train: " + b"{a: " * 1500 + b"1" + b"}" * 1500), "dvc.yaml: "),
+    "recursive": (write("params.yaml", b"train: &a {b: *a}"), "dvc.yaml: "),
+    "a zero byte": (
+        write("far/dvc.yaml", b'stages: {z: {cmd: "true", outs: ["a\\0b"]}}'),
+        "far/dvc.yaml:z: ",
+    ),
+    "no mapping": (write("dvc.yaml", b"[1, 2]"), "dvc.yaml: "),
+    "no metrics": (write("far/dvc.yaml", b"metrics: [{}]"), "far/dvc.yaml: "),
+    "git's configuration": (write(".git/config", b"[core\n"), "the repository: "),
+    "DVC's configuration": (write(".dvc/config", b"[core\nx"), "workspace: "),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damage_is_told_and_forgotten_when_it_is_mended(
+    copy: Repository, name: str, tmp_path: Path
+) -> None:
+    damage, told = DAMAGES[name]
+    (copy.path / "far").mkdir()
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        one.update()
+        assert one.unread == [] and set(one.groups) == {"workspace", "main"}
+        shown = {each: group.files.keys() for each, group in one.groups.items()}
+        assert all(len(files) == 1 for files in shown.values())
+        before = {path: path.read_bytes() for path in copy.path.rglob("*") if path.is_file()}
+        damage(copy.path)
+        for _ in range(2):
+            one.update()
+            # what was known stays
+            assert {each: group.files.keys() for each, group in one.groups.items()} == shown
+            (line,) = one.unread
+            assert told in line and "\n" not in line
+        for path in {path for path in copy.path.rglob("*") if path.is_file()} - before.keys():
+            path.unlink()
+        for path, content in before.items():
+            if not path.is_relative_to(copy.path / ".dvc" / "cache"):
+                path.write_bytes(content)
+        one.update()
+        assert one.unread == []
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_board_that_opens_says_it_in_a_line(copy: Repository, name: str, tmp_path: Path) -> None:
+    damage, told = DAMAGES[name]
+    (copy.path / "far").mkdir()
+    damage(copy.path)
+    program = str(Path(sys.executable).with_name("fashionboard"))
+    done = subprocess.run(
+        [program, "board", "--no-serve", "--view", str(tmp_path / "view")],
+        cwd=copy.path,
+        env=copy.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    # there is no repository for git, or for DVC, with these
+    closed = "configuration" in name or name == "no text"
+    assert line.startswith("error: ") if closed else told in line
+    assert done.returncode == closed
+
+
+def test_a_missing_tree_hides_one_commit_alone(copy: Repository, tmp_path: Path) -> None:
+    (copy.path / "other").write_text("another tree")
+    copy.git("checkout", "-q", "-b", "damaged")
+    copy.git("add", "-A")
+    copy.git("commit", "-qm", "more")
+    tree = copy.git("rev-parse", "damaged^{tree}").strip()
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        one._request = Request(("main", "damaged"))
+        one.update()
+        assert {each: len(group.files) for each, group in one.groups.items()} == {"main": 1, "damaged": 1}
+        assert one.unread == []
+    (copy.path / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        one._request = Request(("main", "damaged"))
+        one.update()
+        assert {each: len(group.files) for each, group in one.groups.items()} == {"main": 1, "damaged": 0}
+        (line,) = one.unread
+        assert line.startswith("damaged (") and line.count("git lacks") == 1
+
+
+def test_a_list_that_names_a_file_and_a_folder_alike(copy: Repository, tmp_path: Path) -> None:
+    """A manifest with `tfevents` and `tfevents/x`: no disk can hold both."""
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        one.update()
+        (events,) = one.groups["main"].files.values()
+        md5 = events.parent.name + events.name
+        listed = [{"md5": md5, "relpath": name} for name in ("tfevents", "tfevents/x", "y.tfevents")]
+        (path,) = (path for path in (copy.path / ".dvc" / "cache").rglob("*.dir"))
+        path.chmod(0o644)
+        path.write_text(json.dumps(listed))
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        one.update()
+        assert [line for line in one.unread if line.startswith("main: ")] and len(one.unread) == 1
+        assert (tmp_path / "view" / "main" / "train" / "y.tfevents").exists()
+        assert len(list((tmp_path / "view" / "workspace").rglob("*tfevents*"))) == 1
+
+
+def test_a_repository_that_goes_away_for_a_while(copy: Repository) -> None:
+    with board(copy.path) as served:
+        eventually(lambda: len(get(served.address, "runs") or []), 2)
+        (copy.path / ".git").rename(copy.path / "away")
+        eventually(lambda: "the repository: " in served.said, True)
+        assert len(get(served.address, "runs")) == 2
+        (copy.path / "away").rename(copy.path / ".git")
+        copy.dvc("exp", "run", "-q", "-n", "later", "-S", "train.lr=0.1")
+        eventually(lambda: "later/train" in (get(served.address, "runs") or []), True)
+        assert served.said.count("the repository: ") == 1 and "Traceback" not in served.said
+        assert served.process.poll() is None
+
+
+def without_rights(*command: str) -> list[str]:
+    """Return a command that permissions hold for, also where root calls it."""
+    if os.geteuid():
+        return list(command)
+    dropped = ",".join(f"-{each}" for each in ("dac_override", "dac_read_search"))
+    return ["setpriv", "--bounding-set", dropped, "--inh-caps", dropped, *command]
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
+@pytest.mark.parametrize(
+    ("closed", "said"),
+    [
+        (".dvc/cache/files", "cannot be read"),
+        (".dvc/tmp", "with --view"),
+    ],
+)
+def test_a_folder_without_permission(copy: Repository, closed: str, said: str) -> None:
+    folder = copy.path / closed
+    mode = folder.stat().st_mode
+    folder.chmod(0o555 if closed == ".dvc/tmp" else 0)
+    try:
+        program = str(Path(sys.executable).with_name("fashionboard"))
+        done = subprocess.run(
+            without_rights(program, "board", "--no-serve"),
+            cwd=copy.path,
+            env=copy.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        folder.chmod(mode)
+    assert "Traceback" not in done.stderr and "written" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert said in done.stderr
+
+
+def test_a_full_disk_is_told_and_tried_again(copy: Repository, tmp_path: Path) -> None:
+    """On a disk of 16 pages of its own, which only this process sees."""
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    (tmp_path / "disk").mkdir()
+    program = Path(sys.executable).with_name("fashionboard")
+    script = f"""
+mount -t tmpfs -o size=64k none {tmp_path}/disk
+dd if=/dev/zero of={tmp_path}/disk/filler bs=1k count=60 2> /dev/null
+{program} board --port 0 --view {tmp_path}/disk/view > {tmp_path}/said 2>&1 &
+echo $!
+read line
+dd if=/dev/zero of={tmp_path}/disk/rest bs=1k count=60 2> /dev/null
+read line
+rm {tmp_path}/disk/filler {tmp_path}/disk/rest
+read line
+kill $!
+wait
+"""
+    shell = subprocess.Popen(
+        ["unshare", "-m", "bash", "-c", script],
+        cwd=copy.path,
+        env={**copy.environment(), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert shell.stdin and shell.stdout
+
+    def said() -> str:
+        return (tmp_path / "said").read_text() if (tmp_path / "said").exists() else ""
+
+    def go_on() -> None:
+        assert shell.stdin
+        shell.stdin.write("\n")
+        shell.stdin.flush()
+
+    eventually(lambda: "TensorBoard is at" in said(), True)
+    go_on()
+    copy.dvc("exp", "run", "-q", "-n", "later", "-S", "train.lr=0.1")
+    eventually(lambda: "No space left on device; trying again" in said(), True)
+    go_on()
+    address = said().split("TensorBoard is at ")[1].split()[0].rstrip("/")
+    eventually(lambda: "later/train" in (get(address, "runs") or []), True)
+    go_on()
+    shell.communicate()
+    assert "Traceback" not in said() and said().endswith("closed\n")
+
+
+def test_an_unknown_error_at_the_start_is_a_line(copy: Repository, tmp_path: Path) -> None:
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        (copy.path / ".git" / "HEAD").unlink()
+        with pytest.raises(FashionboardError):
+            one.update()

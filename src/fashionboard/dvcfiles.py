@@ -283,6 +283,7 @@ class Cache:
         self._lists = lists
         self._manifests: dict[str, dict[str, str]] = {}
         self._found: dict[str, Path] = {}
+        self._times: dict[Path, int | None] = {}
 
     def find(self, md5: str) -> Path | None:
         """Return the file with these bytes, or None; asks the disk until it has been found once."""
@@ -294,6 +295,23 @@ class Cache:
                     self._found[md5] = path
                     break
         return self._found.get(md5)
+
+    def lost(self) -> set[Path]:
+        """Return the files that were found and are gone by now, and forget that they were there.
+
+        Only folders whose own time has changed since the last call are looked into.
+        """
+        by_folder: dict[Path, list[str]] = {}
+        for md5, path in self._found.items():
+            by_folder.setdefault(path.parent, []).append(md5)
+        lost: set[Path] = set()
+        for folder, md5s in by_folder.items():
+            time = folder.stat().st_mtime_ns if folder.is_dir() else None
+            if time is None or self._times.get(folder) != time:
+                gone = [md5 for md5 in md5s if not self._found[md5].is_file()]
+                lost |= {self._found.pop(md5) for md5 in gone}
+                self._times[folder] = time
+        return lost
 
     def entries(self, path: str, md5: str) -> dict[str, str] | None:
         """Return the md5 of each file of an output by path; None if its manifest is not in the cache.

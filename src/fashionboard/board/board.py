@@ -129,13 +129,15 @@ class Board:
     def _read(self, remote: Remote | None) -> None:
         refs = self._git.refs()
         targets = self._targets
+        # `dvc gc` takes objects away
+        lost = self._recorder.forget(self._cache.lost())
         if refs != self._refs:
             targets = selection.select(self._git, self._request, gone=self._refs is not None)
             # what was seen running stays when it has ended, whatever it started from
             known = {target.key for target in targets}
             ended = [key for key in self._watched if key not in known]
             targets += selection.by_key(self._git, ended)
-        elif not (remote or self._recorder.failed or any(map(self._cache.find, self._missing()))):
+        elif not (remote or lost or self._recorder.failed or any(map(self._cache.find, self._missing()))):
             return
         records = self._recorder.read(target.commit for target in targets)
         # together, or not at all: what comes next may fail
@@ -307,6 +309,8 @@ def changes(before: dict[str, Group], after: dict[str, Group]) -> Iterator[str]:
             yield f"{name}: {before[name].state}, now {group.state}"
         elif before[name].missing and not group.missing:
             yield f"{name}: complete"
+        elif set(group.missing) - set(before[name].missing):
+            yield f"{name}: incomplete, {', '.join(group.missing)} is not in the cache any more"
     for name in before:
         # one that failed goes on under a name that says so
         if name not in after and not {f"{name} (failed)", f"{name} (killed)"} & set(after):

@@ -4,7 +4,7 @@ import json
 import posixpath
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -76,6 +76,15 @@ class Recorder:
             for each in new:
                 self._try(each)
         return {each: self._records[each] for each in commits}
+
+    def forget(self, lost: Collection[Path]) -> bool:
+        """Forget what was read of files that are gone; tell whether anything was."""
+        records = [commit for commit, each in self._records.items() if _among(each.files, lost)]
+        for commit in records:
+            del self._records[commit]
+        for key in [key for key, each in self._arranged.items() if _among(each.files, lost)]:
+            del self._arranged[key]
+        return bool(records)
 
     def _try(self, commit: str) -> None:
         try:
@@ -217,6 +226,10 @@ class Recorder:
 class _Arranged:
     files: dict[str, Path]
     missing: dict[str, frozenset[str]]
+
+
+def _among(files: Mapping[str, Path], lost: Collection[Path]) -> bool:
+    return any(path in lost for path in files.values())
 
 
 def _wanted(path: str) -> bool:

@@ -238,3 +238,24 @@ def test_a_remote_that_needs_a_missing_package(ran: Repository, tmp_path: Path) 
 def test_what_is_the_boards_own_is_refused_after_the_dashes(ran: Repository, option: str) -> None:
     done = call(ran.path, "--port", "0", "--", option)
     assert done.returncode == 1 and "it is the board's own" in done.stderr
+
+
+def test_a_board_under_nohup_outlives_its_terminal(ran: Repository, tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            ["nohup", PROGRAM, "board", "--port", "0"],
+            cwd=ran.path,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        eventually(lambda: "TensorBoard is at" in (tmp_path / "said").read_text(), True)
+        process.send_signal(signal.SIGHUP)
+        address = (tmp_path / "said").read_text().split("TensorBoard is at ")[1].split()[0].rstrip("/")
+        eventually(lambda: len(get(address, "runs") or []), 2)
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

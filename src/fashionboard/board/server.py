@@ -96,7 +96,7 @@ def serve(
     from tensorboard import default, program
     from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 
-    from fashionboard.board.hparams import Loader
+    from fashionboard.board.plugin import Loader
 
     loader = Loader(groups)
     plugins = [loader if each is HParamsPlugin else each for each in default.get_plugins()]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fashionboard import dvcfiles
 from fashionboard.board import selection
+from fashionboard.board.card import Cards
+from fashionboard.board.commits import Commit, Commits
 from fashionboard.board.fetch import Remote
 from fashionboard.board.git import Git
 from fashionboard.board.group import Group, State
@@ -16,6 +18,7 @@ from fashionboard.board.rows import Rows
 from fashionboard.board.selection import Request, Target
 from fashionboard.board.server import RELOAD
 from fashionboard.board.view import View
+from fashionboard.board.where import Filter
 from fashionboard.dvcfiles import Cache, Run, Runs
 
 # as often must a copy that was worked in be found idle or gone before its experiment counts as ended
@@ -47,16 +50,22 @@ class _Watched:
 class Board:
     """The groups of one repository, as `request` asks for them, in `view`."""
 
-    def __init__(self, root: Path, cache: Cache, tmp: Path, request: Request, view: View) -> None:
+    def __init__(
+        self, root: Path, cache: Cache, tmp: Path, request: Request, view: View, chosen: Filter | None = None
+    ) -> None:
         """root: the folder of the DVC repository; tmp: DVC's folder for temporary files."""
         self.groups: dict[str, Group] = {}
         self.left_out = 0
         self._git = Git(root)
         self._request = request
         self._view = view
+        self._filter = chosen or Filter()
         self._rows = Rows(view.folder)
+        self._cards = Cards(view.folder)
         self._cache = cache
         self._recorder = Recorder(self._git, cache)
+        self._commits = Commits(self._git)
+        self._said: dict[str, Commit] = {}
         self._runs = Runs(tmp)
         self._workspace = Live(root)
         self._processes = Processes()
@@ -75,9 +84,12 @@ class Board:
         """
         if self._view.renew():
             self._rows = Rows(self._view.folder)
+            self._cards = Cards(self._view.folder)
         self._read(remote)
         self._watch()
-        groups = {group.name: group for group in self._build()}
+        built = list(self._build())
+        named = {self._names[each.key] for each in self._targets if each.named}
+        groups = {group.name: group for group in self._filter.keep(built, named)}
         for name in [name for name in self.groups if name not in groups]:
             self._remove(name)
         asked = {self._names[each.key] for each in self._targets if each.asked or self._request.all_commits}
@@ -90,6 +102,11 @@ class Board:
     def running(self) -> bool:
         """Whether an experiment is running."""
         return any(each.state == "running" for each in self._watched.values())
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether DVC knows of any output in the workspace, there or not."""
+        return self._workspace.has_outputs
 
     @property
     def unread(self) -> list[str]:
@@ -116,6 +133,7 @@ class Board:
             return
         commits = [target.commit for target in self._targets]
         self._records = self._recorder.read(commits)
+        self._said = self._commits.read(commits)
         if self._request.all_commits:
             self._leave_out()
         if remote:
@@ -222,6 +240,7 @@ class Board:
                     record.parameters,
                     record.metrics,
                     tuple(record.missing),
+                    self._said[target.commit],
                 )
         for each in watched.values():
             if each.state != "running":
@@ -252,7 +271,8 @@ class Board:
         return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
 
     def _show(self, group: Group, row: bool) -> None:
-        if row and group.name in self._rows and not self._rows.holds(group):
+        kept = self._rows.holds(group) if group.name in self._rows else self._cards.holds(group)
+        if not kept:
             # TensorBoard forgets a row only when it finds its run gone
             self._remove(group.name)
             self._held[group.name] = time.monotonic() + 2 * RELOAD + 1
@@ -260,10 +280,14 @@ class Board:
             return
         self._view.show(group.name, group.files, growing=group.state in ("running", "failed", "killed"))
         if row and group.parameters:
+            self._cards.drop(group.name)
             self._rows.show(group)
+        else:
+            self._cards.show(group)
 
     def _remove(self, name: str) -> None:
         self._rows.drop(name)
+        self._cards.drop(name)
         self._view.drop(name)
 
 

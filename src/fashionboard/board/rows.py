@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fashionboard.board import card
 from fashionboard.board.group import Group, Value
 from fashionboard.events import EventWriter
 
@@ -15,6 +16,7 @@ class _Row:
     events: EventWriter
     parameters: dict[str, Value]
     open: bool = True
+    card: str = ""
 
 
 class Rows:
@@ -28,8 +30,11 @@ class Rows:
         return name in self._rows
 
     def holds(self, group: Group) -> bool:
-        """Tell whether no parameter in the row of `group` is another by now."""
-        row = self._rows[group.name].parameters
+        """Tell whether no parameter in the row of `group`, and no word of its card, is another by now."""
+        held = self._rows[group.name]
+        if held.card not in ("", card.markdown(group.commit)):
+            return False
+        row = held.parameters
         return all(row[name] == value for name, value in group.parameters.items() if name in row)
 
     def show(self, group: Group) -> None:
@@ -43,6 +48,10 @@ class Rows:
             row = self._rows[group.name] = _Row(events, dict(group.parameters))
             events.hparams(group.parameters)
             events.flush()
+        if row.open and not row.card and group.commit:
+            row.card = card.markdown(group.commit)
+            row.events.text(card.TAG, row.card)
+            row.events.flush()
         if row.open and group.state != "running":
             for name, value in group.metrics.items():
                 row.events.scalar(name, value)

@@ -45,10 +45,25 @@ def free_port(host: str, port: int) -> int:
     )
 
 
-def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Tell whether TensorBoard is to print its help instead of serving anything."""
+    return not {"-h", "--help"}.isdisjoint(arguments)
+
+
+def print_help() -> None:
+    """Print TensorBoard's own help."""
+    # seconds to import, as below
+    from tensorboard import default, program
+
+    # argparse ends the process; whoever asked decides that
+    with contextlib.suppress(SystemExit):
+        program.TensorBoard(default.get_plugins()).configure(["tensorboard", "--help"])
+
+
+def serve(logdir: Path, host: str, port: int, arguments: Sequence[str], title: str) -> str:
     """Start TensorBoard on `logdir` in threads of this process and return its address.
 
-    arguments: for TensorBoard, after the board's own.
+    arguments: for TensorBoard, after the board's own. title: of its window in the browser.
 
     Raises:
         BoardError: TensorBoard does not take the arguments.
@@ -67,6 +82,7 @@ def serve(logdir: Path, host: str, port: int, arguments: Sequence[str]) -> str:
         *("--logdir", os.path.relpath(logdir), "--port", str(port)),
         *(() if "--bind_all" in arguments else ("--host", host)),
         *("--reload_interval", str(RELOAD), "--samples_per_plugin", "images=1000,scalars=1000000"),
+        f"--window_title={title}",
     ]
     said = io.StringIO()
     # its notes about loaders and experimental features are no news to a user of the board

@@ -98,4 +98,3 @@ def test_a_card_is_text_alone(made: tuple[Git, list[str]]) -> None:
 
 def test_a_long_message_is_cut() -> None:
     assert len(card.markdown(Commit("1" * 40, body="x" * 100_000))) < 11_000
-    assert card.markdown(None) == ""

@@ -14,13 +14,11 @@ _LONGEST = 10_000
 _PUNCTUATION = re.compile(r"[^\w\s]|_", re.ASCII)
 
 
-def markdown(commit: Commit | None) -> str:
-    """Return what a commit says as Markdown; "" for none.
+def markdown(commit: Commit) -> str:
+    """Return what a commit says as Markdown.
 
     Nothing of the repository is read as Markdown or HTML there, so it holds no link and no picture.
     """
-    if commit is None:
-        return ""
     body = commit.body if len(commit.body) <= _LONGEST else f"{commit.body[:_LONGEST]} ..."
     about = {"author": commit.author, "date": commit.date, "commit": commit.digest}
     parts = [
@@ -46,25 +44,21 @@ class Cards:
 
     def __init__(self, view: Path) -> None:
         self._view = view
-        self._shown: dict[str, str] = {}
+        self._shown: dict[str, Commit] = {}
 
     def holds(self, group: Group) -> bool:
         """Tell whether what was written for a group, if anything was, is what it says now."""
-        return self._shown.get(group.name) in (None, markdown(group.commit))
+        return self._shown.get(group.name) in (None, group.commit)
 
     def show(self, group: Group) -> None:
         """Write the card of a group that has a commit, once."""
-        text = markdown(group.commit)
-        if text and group.name not in self._shown:
-            with EventWriter(self._view / group.name, digest(text)) as events:
-                events.text(TAG, text)
-            self._shown[group.name] = text
+        if group.commit and group.name not in self._shown:
+            # a file of another name for another commit
+            key = hashlib.sha256(repr(group.commit).encode()).hexdigest()[:16]
+            with EventWriter(self._view / group.name, key) as events:
+                events.text(TAG, markdown(group.commit))
+            self._shown[group.name] = group.commit
 
     def drop(self, name: str) -> None:
         """Forget the card of a group whose folder was removed, or that has a row now."""
         self._shown.pop(name, None)
-
-
-def digest(text: str) -> str:
-    """Return 16 hexadecimal digits of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashionboard.board import card
+from fashionboard.board.commits import Commit
 from fashionboard.board.group import Group, Value
 from fashionboard.events import EventWriter
 
@@ -16,7 +17,7 @@ class _Row:
     events: EventWriter
     parameters: dict[str, Value]
     open: bool = True
-    card: str = ""
+    commit: Commit | None = None
 
 
 class Rows:
@@ -30,9 +31,9 @@ class Rows:
         return name in self._rows
 
     def holds(self, group: Group) -> bool:
-        """Tell whether no parameter in the row of `group`, and no word of its card, is another by now."""
+        """Tell whether no parameter in the row of `group`, and not its commit, is another by now."""
         held = self._rows[group.name]
-        if held.card not in ("", card.markdown(group.commit)):
+        if held.commit not in (None, group.commit):
             return False
         row = held.parameters
         return all(row[name] == value for name, value in group.parameters.items() if name in row)
@@ -48,9 +49,9 @@ class Rows:
             row = self._rows[group.name] = _Row(events, dict(group.parameters))
             events.hparams(group.parameters)
             events.flush()
-        if row.open and not row.card and group.commit:
-            row.card = card.markdown(group.commit)
-            row.events.text(card.TAG, row.card)
+        if row.open and row.commit is None and group.commit:
+            row.commit = group.commit
+            row.events.text(card.TAG, card.markdown(group.commit))
             row.events.flush()
         if row.open and group.state != "running":
             for name, value in group.metrics.items():

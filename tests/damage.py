@@ -16,6 +16,7 @@ from fashionboard.board.board import Board
 from fashionboard.board.selection import Request
 from fashionboard.board.session import Options
 from fashionboard.board.view import View
+from fashionboard.board.where import Filter
 from fashionboard.dvcfiles import Cache
 from fashionboard.errors import FashionboardError
 from tests.repository import Repository
@@ -261,6 +262,7 @@ def look(damaged: Damaged, number: int, folder: Path) -> tuple[int, list[str]]:
         options = Options(
             repo=copy.path,
             request=request,
+            chosen=Filter(),
             fetch=False,
             host="",
             port=0,

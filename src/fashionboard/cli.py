@@ -1,11 +1,16 @@
 """The command `fashionboard`: parses, calls the library, prints."""
 
 import argparse
+import re
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fashionboard import arithmetic, errors
+
+if TYPE_CHECKING:
+    from fashionboard.board.where import Condition
 
 
 def main() -> None:
@@ -21,7 +26,10 @@ def main() -> None:
     _add_board(commands)
     _add_verify(commands)
     _add_predict(commands)
-    arguments = parser.parse_args(own)
+    arguments, unknown = parser.parse_known_args(_joined(own))
+    if unknown:
+        # what the command takes is told by its own usage
+        commands.choices[arguments.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     if after is not None and arguments.command != "board":
         parser.error(f"{arguments.command} takes nothing after --")
     arguments.tensorboard = after or []
@@ -41,6 +49,17 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:
     return arguments[:place], arguments[place + 1 :]
 
 
+def _joined(arguments: list[str]) -> list[str]:
+    """Write `--sort -NAME` as `--sort=-NAME`: argparse would take the name for an option."""
+    found: list[str] = []
+    for each in arguments:
+        if found[-1:] == ["--sort"] and re.match("-[^-]", each):
+            found[-1] += f"={each}"
+        else:
+            found.append(each)
+    return found
+
+
 def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     board = commands.add_parser(
         "board",
@@ -53,7 +72,20 @@ def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     choice = argparse.BooleanOptionalAction
     board.add_argument(
-        "revisions", nargs="*", metavar="REV", help="a branch, tag, commit or experiment, or `workspace`"
+        "revisions",
+        nargs="*",
+        metavar="REV",
+        help="a branch, tag, commit or experiment, or `workspace`; a range of commits, `A..B` or `A...B`; or "
+        "a pattern such as 'lr-*', for the names of experiments, branches and tags, also of later ones",
+    )
+    board.add_argument(
+        "-n",
+        "--num",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="the last N commits, by first parents, from HEAD or each REV on, as in `dvc exp show`; "
+        "-1: all (default: %(default)s)",
     )
     board.add_argument(
         "--all-commits", action="store_true", help="every commit that has outputs of its own, too"
@@ -62,6 +94,22 @@ def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--experiments", action=choice, help="those that start from the commits shown (default: without REV)"
     )
     board.add_argument("--running", action=choice, help="those that run now (default: without REV)")
+    board.add_argument(
+        "--where",
+        type=_condition,
+        action="append",
+        default=[],
+        metavar="'NAME>VALUE'",
+        help="only experiments and commits with such a metric or parameter: < <= > >= == !=; may be "
+        "repeated. NAME is as DVC has it, or its end, such as accuracy or train.lr. Always shown: the "
+        "workspace, what was asked for by its own name, and an experiment that runs or failed without it",
+    )
+    board.add_argument(
+        "--sort",
+        type=_name,
+        metavar="[-]NAME",
+        help="order the printed table by a metric or parameter; -NAME: the largest first",
+    )
     board.add_argument("--fetch", action="store_true", help="bring what is missing from DVC's remote")
     board.add_argument(
         "--repo", type=Path, default=Path(), help="a folder of the repository (default: this one)"
@@ -96,6 +144,27 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a number of commits, or -1 for all, found {text!r}")
+    return int(text)
+
+
+def _condition(text: str) -> "Condition":
+    from fashionboard.board import where
+
+    try:
+        return where.condition(text)
+    except errors.BoardError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _name(text: str) -> str:
+    if not text.removeprefix("-"):
+        raise argparse.ArgumentTypeError("expected the name of a metric or parameter, found nothing")
+    return text
+
+
 def _file(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("expected a file's name, found nothing")
@@ -104,8 +173,11 @@ def _file(text: str) -> Path:
 
 def _board(arguments: argparse.Namespace) -> None:
     # DVC takes a while to import: not for --help
-    from fashionboard.board import session
+    from fashionboard.board import server, session, where
 
+    if server.asks_for_help(arguments.tensorboard):
+        server.print_help()
+        return
     alone = not arguments.revisions
     session.run(
         session.Options(
@@ -115,7 +187,9 @@ def _board(arguments: argparse.Namespace) -> None:
                 arguments.all_commits,
                 alone if arguments.experiments is None else arguments.experiments,
                 alone if arguments.running is None else arguments.running,
+                arguments.num,
             ),
+            chosen=where.Filter(tuple(arguments.where), arguments.sort or ""),
             fetch=arguments.fetch,
             host=arguments.host,
             port=arguments.port,

@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return repository
 
 
-def shown(history: Repository, *revisions: str, **request: bool) -> list[tuple[str, str]]:
+def shown(history: Repository, *revisions: str, **request: Any) -> list[tuple[str, str]]:
     """Return name and kind of what is selected."""
     targets = select(Git(history.path), Request(revisions, **request))
     names = distinct(targets)
@@ -140,10 +142,80 @@ def test_a_long_name_is_cut_and_told_apart() -> None:
     assert all(len(name.encode()) <= 150 for name in found)
 
 
-def test_a_range_is_no_revision(history: Repository) -> None:
-    for revision in ("v1..main", "^main", "main ^v1", ""):
+def test_what_names_no_single_commit_is_no_revision(history: Repository) -> None:
+    for revision in ("^main", "main ^v1", ""):
         with pytest.raises(BoardError, match="expected a revision, found "):
             select(Git(history.path), Request((revision,)))
+
+
+@pytest.mark.parametrize("revision", ["v1..main", "v1..", "HEAD~1...v1", "v1..fast", "main..fast"])
+def test_a_range_is_what_git_lists(history: Repository, revision: str) -> None:
+    experiments = {t.commit: t.name for t in select(Git(history.path), Request()) if t.kind == "experiment"}
+    hidden = experiments.keys()
+    (fast,) = [commit for commit, name in experiments.items() if name == "fast"]
+    listed = history.git("rev-list", revision.replace("fast", fast)).split()
+    targets = select(Git(history.path), Request((revision,), experiments=False))
+    assert [target.commit for target in targets] == listed and listed
+    assert [t.kind == "experiment" for t in targets] == [each in hidden for each in listed]
+    assert all(target.asked and not target.named for target in targets)
+    labels = {sha(history, "main"): "main", sha(history, "feature/x"): "feature/x", sha(history, "v1"): "v1"}
+    assert all(t.name == labels[t.commit[:7]] for t in targets if t.kind == "commit")
+
+
+def test_a_range_that_is_none_says_which_end_or_that_it_is_empty(history: Repository) -> None:
+    said = {
+        "main..fats": "expected a revision, found 'fats' in main..fats; did you mean fast?",
+        "main..v1": "expected commits in main..v1, found none; the older end comes first",
+        "main..same": "main..same: expected one commit, found 2 experiments 'same'",
+    }
+    for revision, expected in said.items():
+        with pytest.raises(BoardError) as refused:
+            select(Git(history.path), Request((revision,)))
+        assert str(refused.value) == expected
+    # while a board is open, it may have commits again
+    assert select(Git(history.path), Request(("main..v1",)), gone=True) == []
+
+
+def test_a_number_of_commits_is_that_of_dvc(history: Repository, tmp_path: Path) -> None:
+    """Against `dvc exp show -n`, whose commits are the first parents, in a history with a merge."""
+    clone = history.clone(tmp_path / "clone")
+    clone.git("checkout", "-qb", "side", "HEAD~1")
+    clone.git("commit", "-q", "--allow-empty", "-m", "aside")
+    clone.git("checkout", "-q", "main")
+    clone.git("merge", "-q", "--no-ff", "-m", "merge", "side")
+    for number in (1, 2, 3, 9, -1):
+        listed = clone.git("rev-list", "--first-parent", f"-n{number}", "HEAD").split()
+        targets = select(Git(clone.path), Request(last=number, experiments=False))
+        assert [target.commit for target in targets] == listed
+        # each of these is a row, but not HEAD alone, which nobody asked for
+        assert {target.asked for target in targets} == {number != 1}
+    shown_by_dvc = json.loads(clone.dvc("exp", "show", "--json", "-n", "3"))
+    listed = clone.git("rev-list", "--first-parent", "-n3", "HEAD").split()
+    assert [each["rev"] for each in shown_by_dvc[1:]] == listed
+    ((name, _), *rest) = shown(clone, "side", last=2, experiments=False)
+    assert (name, len(rest)) == ("side", 1)
+
+
+def test_the_experiments_of_a_number_of_commits_come_along(history: Repository) -> None:
+    names = {name for name, kind in shown(history, last=3) if kind == "experiment"}
+    assert names == {"fast", f"same@{sha(history, 'v1')}", f"same@{sha(history, 'main')}"}
+
+
+def test_a_pattern_is_of_experiments_branches_and_tags(history: Repository) -> None:
+    assert shown(history, "f*", experiments=False) == [("fast", "experiment"), ("feature-x", "commit")]
+    assert shown(history, "[v]?", experiments=False) == [("v1", "commit")]
+    assert len(shown(history, "s*e", experiments=False)) == 2
+    targets = select(Git(history.path), Request(("f*", "fast"), experiments=False))
+    assert [(t.name, t.asked, t.named) for t in targets] == [("fast", True, True), ("feature/x", True, False)]
+    # git's own patterns stay git's
+    assert shown(history, "HEAD^{/sec*}", experiments=False)[0][1] == "commit"
+
+
+def test_a_pattern_that_matches_nothing_is_refused(history: Repository) -> None:
+    with pytest.raises(BoardError) as refused:
+        select(Git(history.path), Request(("fats*",)))
+    assert str(refused.value) == "expected a revision, found 'fats*'; did you mean fast?"
+    assert select(Git(history.path), Request(("fats*",)), gone=True) == []
 
 
 def test_a_revision_that_has_gone_is_left_out(history: Repository) -> None:

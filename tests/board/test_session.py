@@ -71,11 +71,14 @@ def test_a_machine_without_git(ran: Repository, tmp_path: Path) -> None:
 
 def test_no_event_files_anywhere(tmp_path: Path) -> None:
     repository = plain(tmp_path / "r")
-    said = refusal(repository.path)
+    said = refusal(repository.path, "--no-serve")
     assert said.startswith(
         "expected an output of DVC's with event files (tfevents in their names), found none in "
     )
     assert "workspace, main" in said
+    assert refusal(repository.path, "--export-scalars", "-") == said
+    # what was named by a name alone gets no runs by waiting
+    assert "found none in main; " in refusal(repository.path, "main")
 
 
 def test_a_lock_that_cannot_be_read_is_skipped(ran: Repository, tmp_path: Path) -> None:
@@ -96,7 +99,8 @@ def test_the_table_and_the_view_of_a_subfolder(tmp_path: Path) -> None:
     done = call(tmp_path, "--no-serve", "--repo", str(inner.path))
     assert done.returncode == 0 and done.stderr == ""
     header, *lines, folder = done.stdout.splitlines()
-    assert header.split() == ["name", "revision", "stages", "files", "size", "state"]
+    assert header.split() == ["name", "revision", "stages", "files", "size", "state", "author", "subject"]
+    assert lines[1].split()[-3:] == ["commit", "Test", "run"]
     assert [line.split()[0] for line in lines] == ["workspace", "main"]
     (link,) = Path(folder).glob("main/train/*tfevents*")
     assert link.resolve().is_relative_to(inner.path / ".dvc" / "cache")
@@ -139,10 +143,22 @@ def test_arguments_that_tensorboard_does_not_know(ran: Repository, arguments: li
     assert not [path for path in folder.iterdir() if path.name != "view"]
 
 
-@pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "x"], ["--view"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "65536"],
+        ["--port", "x"],
+        ["--view"],
+        ["--nonsense"],
+        ["-n", "0"],
+        ["-n", "x"],
+        ["--sort", ""],
+        ["--where", "accuracy"],
+    ],
+)
 def test_a_wrong_command_line_tells_the_usage(ran: Repository, arguments: list[str]) -> None:
     done = call(ran.path, *arguments)
-    assert done.returncode == 2 and done.stderr.startswith("usage: fashionboard")
+    assert done.returncode == 2 and done.stderr.startswith("usage: fashionboard board [REV ...] ")
 
 
 def test_a_folder_of_somebody_elses_is_not_taken_for_the_view(ran: Repository, tmp_path: Path) -> None:

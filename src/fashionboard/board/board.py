@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fashionboard import dvcfiles, errors
 from fashionboard.board import selection
+from fashionboard.board.commits import Commit, Commits
 from fashionboard.board.fetch import Remote
 from fashionboard.board.git import Git
 from fashionboard.board.group import Group, State
@@ -16,6 +17,7 @@ from fashionboard.board.recorded import Record, Recorder
 from fashionboard.board.rows import Rows
 from fashionboard.board.selection import Request, Target
 from fashionboard.board.view import View
+from fashionboard.board.where import Filter
 from fashionboard.dvcfiles import Cache, Run, Runs
 
 # as often must a copy that was worked in be found idle or gone before its experiment counts as ended
@@ -47,16 +49,21 @@ class _Watched:
 class Board:
     """The groups of one repository, as `request` asks for them, in `view`."""
 
-    def __init__(self, root: Path, cache: Cache, tmp: Path, request: Request, view: View) -> None:
+    def __init__(
+        self, root: Path, cache: Cache, tmp: Path, request: Request, view: View, chosen: Filter | None = None
+    ) -> None:
         """root: the folder of the DVC repository; tmp: DVC's folder for temporary files."""
         self.groups: dict[str, Group] = {}
         self.left_out = 0
         self._git = Git(root)
         self._request = request
         self._view = view
+        self._filter = chosen or Filter()
         self._rows = Rows(view.folder)
         self._cache = cache
         self._recorder = Recorder(self._git, cache)
+        self._commits = Commits(self._git)
+        self._said: dict[str, Commit] = {}
         self._runs = Runs(tmp)
         self._workspace = Live(root)
         self._processes = Processes()
@@ -83,9 +90,11 @@ class Board:
             self._read(remote)
         with self._trying("running experiments"):
             self._watch()
-        groups = {group.name: group for group in self._build()}
+        built = {group.name: group for group in self._build()}
         # what cannot be told now is what it was
-        groups |= {name: each for name, each in self.groups.items() if name in self._failed.keys() - groups}
+        built |= {name: each for name, each in self.groups.items() if name in self._failed.keys() - built}
+        named = {self._names[each.key] for each in self._targets if each.named}
+        groups = {group.name: group for group in self._filter.keep(built.values(), named)}
         for name in [name for name in self.groups if name not in groups]:
             self._remove(name)
         asked = {self._names[each.key] for each in self._targets if each.asked or self._request.all_commits}
@@ -107,6 +116,11 @@ class Board:
     def running(self) -> bool:
         """Whether an experiment is running."""
         return any(each.state == "running" for each in self._watched.values())
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether DVC knows of any output in the workspace, there or not."""
+        return self._workspace.has_outputs
 
     @property
     def unread(self) -> list[str]:
@@ -139,9 +153,10 @@ class Board:
             targets += selection.by_key(self._git, ended)
         elif not (remote or lost or self._recorder.failed or any(map(self._cache.find, self._missing()))):
             return
-        records = self._recorder.read(target.commit for target in targets)
+        commits = [target.commit for target in targets]
+        records, said = self._recorder.read(commits), self._commits.read(commits)
         # together, or not at all: what comes next may fail
-        self._refs, self._targets, self._records = refs, targets, records
+        self._refs, self._targets, self._records, self._said = refs, targets, records, said
         if self._request.all_commits:
             self._leave_out()
         if remote:
@@ -256,6 +271,7 @@ class Board:
                     record.parameters,
                     record.metrics,
                     tuple(record.missing),
+                    self._said[target.commit],
                 )
         for each in watched.values():
             if each.state != "running":
@@ -287,13 +303,13 @@ class Board:
         return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
 
     def _show(self, group: Group, row: bool) -> None:
-        if group.name in self._rows and not (row and self._rows.holds(group)):
+        if not self._rows.holds(group, row):
             # TensorBoard changes nothing of a row, and forgets it only when it finds its run gone
             self._remove(group.name)
         growing = group.state in ("running", "failed", "killed")
         self._view.show(group.name, group.files, growing=growing, live=group.state == "workspace")
-        if row and group.parameters and not self._view.leaves(group.name):
-            self._rows.show(group)
+        if not self._view.leaves(group.name):
+            self._rows.show(group, row)
 
     def _remove(self, name: str) -> None:
         self._rows.drop(name)

@@ -63,6 +63,16 @@ class Git:
         """Return every commit of HEAD, the branches and the tags, the newest first."""
         return self._ask("rev-list", "--date-order", "HEAD", "--branches", "--tags").split()
 
+    def between(self, first: str, last: str, symmetric: bool = False) -> list[str]:
+        """Return the commits of `first..last`, or, symmetric, of `first...last`, the newest first."""
+        dots = "..." if symmetric else ".."
+        return self._ask("rev-list", "--end-of-options", f"{first}{dots}{last}").split()
+
+    def back(self, commit: str, count: int) -> list[str]:
+        """Return `commit` and the first parents before it: `count` in all; negative: every one."""
+        limit = [f"--max-count={count}"] if count >= 0 else []
+        return self._ask("rev-list", "--first-parent", *limit, "--end-of-options", commit).split()
+
     def files(self, commits: Iterable[str], wanted: Callable[[str], bool]) -> dict[str, dict[str, str]]:
         """Return, for each commit, the object of every file that is wanted, by path.
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from fashionboard.board.commits import Commit
+
 T = TypeVar("T")
 State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]
 Value = bool | float | str
@@ -24,7 +26,8 @@ class Group:
 
     revision: the commit's short name, or that of the commit it started from. files: the existing
     files by their paths in the view. missing: outputs whose files, or list of files, are not in the
-    cache. parameters, metrics: those that DVC tracks, by flattened name.
+    cache. parameters, metrics: those that DVC tracks, by flattened name. commit: who made it and what
+    they said, if it is one.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Group:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    commit: Commit | None = None
 
     @property
     def stages(self) -> list[str]:

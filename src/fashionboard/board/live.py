@@ -74,6 +74,12 @@ class Live:
             group.merge(found, group.arrange(stage.name, outputs))
         return {path: file for path, file in found.items() if self._is_own(path, file)}
 
+    @property
+    def has_outputs(self) -> bool:
+        """Whether DVC knows of any output here, there or not."""
+        self._refresh()
+        return any(stage.outputs for stage in self._stages)
+
     def _is_own(self, path: str, file: Path) -> bool:
         """Tell whether a file was written here: has another name or size than the baseline's, or once had."""
         if path not in self._before:

@@ -1,96 +1,126 @@
-"""The rows of TensorBoard's HParams tab, an event file each in the folder of its experiment."""
+"""What the board itself writes of a group: its row in the HParams tab, and what its commit says."""
 
 import contextlib
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from fashionboard.board import card
+from fashionboard.board.commits import Commit
 from fashionboard.board.group import Group, State, Value
 from fashionboard.events import EventWriter
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What is written of a group. is_row: whether it has a row; without one, only what its commit says."""
+
+    is_row: bool
+    parameters: Mapping[str, Value]
+    metrics: Mapping[str, float]
+    state: State
+    commit: Commit | None
+
+    @classmethod
+    def of(cls, group: Group, is_row: bool) -> "_Content":
+        """Return what belongs into the file of `group` now."""
+        if is_row:
+            return cls(True, dict(group.parameters), dict(group.metrics), group.state, group.commit)
+        return cls(False, {}, {}, "commit", group.commit)
+
+    @property
+    def digest(self) -> str:
+        """What another file has otherwise: TensorBoard, left open, takes another name for new data."""
+        content = json.dumps(astuple(self), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
 @dataclass
-class _Row:
-    """What is in a row. metrics: None while it is open, which is while its experiment runs."""
+class _File:
+    """An event file, and what is in it. It is open while its experiment runs."""
 
     events: EventWriter
-    parameters: dict[str, Value]
-    metrics: dict[str, float] | None = None
-    state: State = "running"
+    content: _Content
+    is_open: bool = True
 
 
 class Rows:
-    """Writes rows and keeps them up to date. A row of a running experiment gets its metrics at its end."""
+    """Writes an event file a group and keeps it up to date.
+
+    A row of a running experiment gets its metrics, and its commit, at its end.
+    """
 
     def __init__(self, view: Path) -> None:
         self._view = view
-        self._rows: dict[str, _Row] = {}
+        self._files: dict[str, _File] = {}
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._rows
+    def holds(self, group: Group, is_row: bool) -> bool:
+        """Tell whether nothing that was written of `group` is otherwise by now, and its file is still there.
 
-    def holds(self, group: Group) -> bool:
-        """Tell whether nothing in the row of `group` is another by now, and its file is still there.
-
-        A row that is open may lack parameters, and gets its metrics when it is closed.
+        A row that is open may lack parameters, as long as its experiment runs.
         """
-        row = self._rows[group.name]
-        if not row.events.path.exists():
+        file = self._files.get(group.name)
+        if file is None:
+            return True
+        now = _Content.of(group, is_row)
+        if not file.events.path.exists() or file.content.is_row != is_row:
             return False
-        if group.state == "running":
-            return row.metrics is None and all(
-                row.parameters[name] == value
-                for name, value in group.parameters.items()
-                if name in row.parameters
-            )
-        if row.parameters != group.parameters:
-            return False
-        return row.metrics is None or (row.metrics, row.state) == (group.metrics, group.state)
+        if not file.is_open:
+            return file.content == now
+        before = file.content.parameters
+        if now.state != "running":
+            return before == now.parameters
+        return all(before[name] == value for name, value in now.parameters.items() if name in before)
 
-    def show(self, group: Group) -> None:
-        """Write the row of `group`, or what it does not hold yet.
+    def show(self, group: Group, is_row: bool) -> None:
+        """Write the file of `group`, or what it does not hold yet.
 
         TensorBoard never changes a parameter of a row, so a row keeps those that it began with.
 
         Raises:
-            OSError: the disk takes no more; there is no row then.
+            OSError: the disk takes no more; there is no file then.
         """
+        now = _Content.of(group, is_row)
+        if group.name not in self._files and not (is_row or now.commit):
+            return
         try:
-            row = self._rows.get(group.name) or self._begin(group)
-            if row.metrics is None and group.state != "running":
-                for name, value in group.metrics.items():
-                    row.events.scalar(name, value)
-                row.events.hparams_end(succeeded=group.state not in ("failed", "killed"))
-                row.events.close()
-                row.metrics, row.state = dict(group.metrics), group.state
+            file = self._files.get(group.name) or self._begin(group.name, now)
+            if file.is_open and now.state != "running":
+                self._end(file, now)
         except OSError:
             self.drop(group.name)
             raise
 
-    def _begin(self, group: Group) -> _Row:
-        events = EventWriter(self._view / group.name, _digest(group))
-        row = self._rows[group.name] = _Row(events, dict(group.parameters))
-        events.hparams(group.parameters)
-        events.flush()
-        return row
+    def _begin(self, name: str, content: _Content) -> _File:
+        events = EventWriter(self._view / name, content.digest)
+        file = self._files[name] = _File(events, content)
+        if content.is_row:
+            events.hparams(content.parameters)
+            events.flush()
+        return file
+
+    def _end(self, file: _File, content: _Content) -> None:
+        if content.commit:
+            file.events.text(card.TAG, card.markdown(content.commit))
+        for name, value in content.metrics.items():
+            file.events.scalar(name, value)
+        if content.is_row:
+            file.events.hparams_end(succeeded=content.state not in ("failed", "killed"))
+        file.events.close()
+        file.content, file.is_open = content, False
 
     def rename(self, name: str, other: str) -> None:
-        """Go on with a row whose folder was renamed; what is written goes to the same file."""
-        if name in self._rows:
-            row = self._rows[other] = self._rows.pop(name)
-            row.events.path = self._view / other / row.events.path.name
+        """Go on with a file whose folder was renamed; what is written goes to the same one."""
+        if name in self._files:
+            file = self._files[other] = self._files.pop(name)
+            file.events.path = self._view / other / file.events.path.name
 
     def drop(self, name: str) -> None:
-        """Remove a row, of which there need be none."""
-        row = self._rows.pop(name, None)
-        if row is not None:
+        """Remove the file of a group, of which there need be none."""
+        file = self._files.pop(name, None)
+        if file is not None:
             with contextlib.suppress(OSError):
-                row.events.close()
-            row.events.path.unlink(missing_ok=True)
-
-
-def _digest(group: Group) -> str:
-    """Return what another row of this name has otherwise: TensorBoard, left open, takes it for new data."""
-    content = [dict(group.parameters), dict(group.metrics), group.state, group.revision]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+                file.events.close()
+            file.events.path.unlink(missing_ok=True)

@@ -65,6 +65,21 @@ def loads_fast(arguments: Sequence[str]) -> bool:
     return True
 
 
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Tell whether TensorBoard is to print its help instead of serving anything."""
+    return not {"-h", "--help"}.isdisjoint(arguments)
+
+
+def print_help() -> None:
+    """Print TensorBoard's own help."""
+    # seconds to import, as below
+    from tensorboard import default, program
+
+    # argparse ends the process; whoever asked decides that
+    with contextlib.suppress(SystemExit):
+        program.TensorBoard(default.get_plugins()).configure(["tensorboard", "--help"])
+
+
 @dataclass(frozen=True)
 class Server:
     """A TensorBoard that runs: its address, and what returns the names of the runs that it shows now."""
@@ -78,11 +93,13 @@ def serve(
     host: str,
     port: int,
     arguments: Sequence[str],
+    title: str,
     groups: Callable[[], Mapping[str, Group]],
 ) -> Server:
     """Start TensorBoard on `logdir` in threads of this process.
 
-    arguments: for TensorBoard, after the board's own. groups: returns what the board shows, by name.
+    arguments: for TensorBoard, after the board's own. title: of its window in the browser. groups: returns
+    what the board shows, by name.
 
     Raises:
         BoardError: TensorBoard does not take the arguments.
@@ -106,6 +123,7 @@ def serve(
         *("--logdir", os.path.relpath(logdir), "--port", str(port)),
         *(() if "--bind_all" in arguments else ("--host", host)),
         *("--reload_interval", str(RELOAD), "--samples_per_plugin", "images=1000,scalars=1000000"),
+        f"--window_title={title}",
     ]
     said = io.StringIO()
     # its notes about loaders and experimental features are no news to a user of the board

@@ -1,20 +1,23 @@
 """One call of `fashionboard board`, from its first line to its last."""
 
 import contextlib
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 from fashionboard import errors
 from fashionboard.board import board, fetch, server, view
 from fashionboard.board.board import Board
 from fashionboard.board.git import Git
+from fashionboard.board.notes import Notes
 from fashionboard.board.selection import Request, select
 from fashionboard.board.table import table
 from fashionboard.board.view import View
+from fashionboard.board.where import Filter
 from fashionboard.dvcfiles import Cache
 from fashionboard.errors import BoardError
 
@@ -30,6 +33,7 @@ class Options:
 
     repo: Path
     request: Request
+    chosen: Filter
     fetch: bool
     host: str
     port: int
@@ -55,12 +59,22 @@ def run(options: Options) -> None:
         _allow(folder, [git.folder, Path(repo.cache.local_cache_dir)])
         shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
         cache = Cache(Path(repo.cache.local_cache_dir), tmp / "fashionboard" / "lists")
-        one = Board(Path(repo.root_dir), cache, tmp, options.request, shown)
+        one = Board(Path(repo.root_dir), cache, tmp, options.request, shown, options.chosen)
         one.update(fetch.Remote(repo) if options.fetch else None)
-        _check(one)
-        print(table(one.groups.values()), file=sys.stderr if options.export == _STDOUT else sys.stdout)
-        advice = _advice(options, has_remote=fetch.is_configured(repo))
-        notes = list(_notes(one, shown, advice))
+        told = Notes(
+            one,
+            shown,
+            options.request,
+            options.chosen,
+            fetched=options.fetch,
+            has_remote=fetch.is_configured(repo),
+            stays=options.serve and not options.export,
+        )
+        told.check()
+        stream = sys.stderr if options.export == _STDOUT else sys.stdout
+        groups = options.chosen.ordered(one.groups.values())
+        print(table(groups, options.chosen.columns, _room(stream)), file=stream)
+        notes = list(told.lines())
         print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
         if options.export:
             # TensorBoard's reader takes a while to import
@@ -75,7 +89,7 @@ def run(options: Options) -> None:
         elif not options.serve:
             print(folder)
         else:
-            _serve(one, shown, options, partial(_notes, one, shown, advice))
+            _serve(one, shown, options, told.lines, _title(git, Path(repo.root_dir), options.request))
 
 
 def _folder(options: Options, tmp: Path) -> Path:
@@ -93,39 +107,28 @@ def _allow(folder: Path, others: list[Path]) -> None:
             raise BoardError(f"{folder}: expected a folder of your own for the view, found one in {each}")
 
 
-def _check(one: Board) -> None:
-    if not one.running and not any(group.files or group.missing for group in one.groups.values()):
-        reason = "; ".join(one.unread) or "run the pipeline, or name another revision"
-        names = ", ".join(one.groups) or "this repository"
-        what = "an output of DVC's with event files (tfevents in their names)"
-        raise BoardError(f"expected {what}, found none in {names}; {reason}")
+def _room(stream: TextIO) -> int | None:
+    """Return the width of the terminal that `stream` writes to, None if it is none."""
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
 
 
-def _advice(options: Options, has_remote: bool) -> str:
-    if options.fetch:
-        return "nor on the remote; whoever has them: `dvc push`, `dvc exp push`"
-    if has_remote:
-        return "to bring them: fashionboard board --fetch {revision}"
-    return "and there is no default remote to bring them from; run the pipeline, or `dvc remote add -d ...`"
+def _title(git: Git, root: Path, request: Request) -> str:
+    """Return a title that tells two boards apart: the repository's name and what was asked for."""
+    inner = [part for part in git.prefix.split("/") if part]
+    parts = root.parts[-1 - len(inner) :]
+    return " ".join(["/".join(parts), *request.revisions])
 
 
-def _notes(one: Board, shown: View, advice: str) -> Iterator[str]:
-    yield from one.unread
-    for group in one.groups.values():
-        if group.missing:
-            told = advice.format(revision=group.revision)
-            yield f"{group.name}: not in the cache: {', '.join(group.missing)}; {told}"
-    if one.left_out:
-        yield f"{one.left_out} commits are left out: they have no outputs, or those of one that is shown"
-    if shown.copied:
-        yield f"{shown.copied} files were copied: this system allows no links there"
-
-
-def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterable[str]]) -> None:
+def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterable[str]], title: str) -> None:
     port = server.free_port(options.host, options.port)
     if options.port not in (0, port):
         print(f"port {options.port} is in use, so this is on {port}", file=sys.stderr)
-    served = server.serve(shown.folder, options.host, port, options.tensorboard, lambda: one.groups)
+    served = server.serve(shown.folder, options.host, port, options.tensorboard, title, lambda: one.groups)
     shown.served = served.runs
     print(f"TensorBoard is at {served.address} until Ctrl-C", flush=True)
     told = set(notes())

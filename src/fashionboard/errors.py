@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 
 
@@ -38,6 +39,10 @@ class BoardError(FashionboardError):
     """There is nothing that the board could show, or no way to show it."""
 
 
+class PathError(FashionboardError):
+    """A link in a repository stands where something would be written or removed."""
+
+
 # what a full or protected disk says, wherever it is written to
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -45,7 +50,25 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 def line(error: FashionboardError) -> str:
     """Return what is printed of `error`."""
     # what is found may hold line ends of its own
-    return f"error: {' '.join(str(error).split())}"
+    return visible(f"error: {' '.join(str(error).split())}")
+
+
+# zero-width non-joiner and joiner: scripts and emoji are written with them
+_JOINERS = "\u200c\u200d"
+
+
+def visible(text: str) -> str:
+    r"""Return `text` with each character that is not seen, but may act on a terminal, as its code: `\x1b`.
+
+    These are controls, line ends, marks of writing direction and what is no character. Spaces of
+    every width stay, and so do the joiners of letters.
+    """
+    return "".join(
+        each
+        if each.isprintable() or each in _JOINERS or unicodedata.category(each) == "Zs"
+        else each.encode("unicode_escape").decode()
+        for each in text
+    )
 
 
 def run(main: Callable[[], None]) -> None:
@@ -65,4 +88,4 @@ def run(main: Callable[[], None]) -> None:
         if error.errno not in _DISK:
             raise
         name = error.filename or "an output"
-        sys.exit(f"error: {name} cannot be written ({error.strerror}); make room or give access")
+        sys.exit(visible(f"error: {name} cannot be written ({error.strerror}); make room or give access"))

@@ -13,7 +13,7 @@ from tensorboard.util import tensor_util
 
 from fashionboard import outputs
 from fashionboard.board.group import Group, is_events
-from fashionboard.errors import BoardError
+from fashionboard.errors import BoardError, visible
 
 _HEADER = ("run", "stage", "tag", "step", "value")
 
@@ -40,8 +40,11 @@ def export_scalars(groups: Iterable[Group], path: Path) -> int:
 
 
 def write_scalars(groups: Iterable[Group], stream: TextIO) -> None:
-    """Write the same to an open stream."""
-    _write(_rows(groups), stream)
+    """Write the same to an open stream; for a terminal with the codes of what it may act on."""
+    rows = _rows(groups)
+    if stream.isatty():
+        rows = (tuple(visible(str(each)) for each in row) for row in rows)
+    _write(rows, stream)
 
 
 def _write(rows: Iterable[tuple[object, ...]], stream: TextIO) -> None:
@@ -58,7 +61,8 @@ def _rows(groups: Iterable[Group]) -> Iterator[tuple[object, ...]]:
                     for scalar in scalars(target):
                         yield (group.name, name.rpartition("/")[0], *scalar)
                 except (DecodeError, ValueError, TypeError, MemoryError, OSError):
-                    print(f"{group.name}: {name} is damaged; what comes before is exported", file=sys.stderr)
+                    line = f"{group.name}: {name} is damaged; what comes before is exported"
+                    print(visible(line), file=sys.stderr)
 
 
 def scalars(path: Path) -> Iterator[tuple[str, int, str]]:

@@ -1,5 +1,6 @@
 """What git knows of a repository: refs, commits, and files of many commits by few calls."""
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +8,22 @@ from pathlib import Path
 from typing import IO, cast
 
 from fashionboard.errors import BoardError
+
+# a repository's own configuration names programs: docs/trust.md. None is run to read a commit, ...
+_COMMAND = [
+    "git",
+    "--no-pager",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "log.showSignature=false"),
+]
+# ... nor to bring an object that is missing: by no protocol, and git from 2.45 on does not even ask
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
 
 
 class Git:
@@ -19,6 +36,11 @@ class Git:
         self._refs: dict[str, str] = {}
         self.broken: list[str] = []
         self.prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
+
+    @property
+    def top(self) -> Path:
+        """The folder of the whole work tree, without links in its path."""
+        return self._folder.resolve().joinpath(*[".."] * self.prefix.count("/")).resolve()
 
     def refs(self) -> dict[str, str]:
         """Return the commit of HEAD and of every ref by its full name; `broken` names those without one."""
@@ -102,8 +124,14 @@ class Git:
             # from a file: a pipe would be full before the first answer is read
             asked.write("".join(f"{name}\n" for name in objects).encode(errors="surrogateescape"))
             asked.seek(0)
-            command = ["git", "cat-file", "--batch"]
-            with subprocess.Popen(command, cwd=self._folder, stdin=asked, stdout=subprocess.PIPE) as process:
+            with subprocess.Popen(
+                [*_COMMAND, "cat-file", "--batch"],
+                cwd=self._folder,
+                env={**os.environ, **_ENVIRONMENT},
+                stdin=asked,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as process:
                 answers = cast(IO[bytes], process.stdout)
                 for name in objects:
                     header = answers.readline().split()
@@ -127,8 +155,9 @@ class Git:
     def _run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                ["git", *arguments],
+                [*_COMMAND, *arguments],
                 cwd=self._folder,
+                env={**os.environ, **_ENVIRONMENT},
                 input=given,
                 capture_output=True,
                 encoding="utf-8",

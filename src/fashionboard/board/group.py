@@ -12,9 +12,10 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]
 Value = bool | float | str
-# YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
-_UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f]')
+# what a file system, a terminal or a page would not show as it is: controls, marks of writing direction
+_UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
 _LONGEST = 150
+# YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 

@@ -12,9 +12,12 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from fashionboard import dvcfiles
-from fashionboard.board import group
+from fashionboard.board import group, opening
 from fashionboard.board.group import Value
+from fashionboard.board.links import Links
 from fashionboard.board.recorded import parameters_of
+from fashionboard.dvcfiles import Cache
+from fashionboard.errors import FashionboardError
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
@@ -29,6 +32,7 @@ class _Stage:
 @dataclass
 class _Scan:
     files: dict[str, Path] = field(default_factory=dict)
+    outside: list[Path] = field(default_factory=list)
     again: float = 0.0
 
 
@@ -44,6 +48,7 @@ class Live:
         self._stages: tuple[_Stage, ...] = ()
         self._described = {root / name for name in ("dvc.yaml", "dvc.lock", "params.yaml")}
         self._scans: dict[Path, _Scan] = {}
+        self._links = Links(root, Cache(root / ".dvc" / "cache"))
         self.parameters: dict[str, Value] = {}
         self.problem = ""
 
@@ -55,6 +60,12 @@ class Live:
             outputs = {name: self._scan(name, path) for name, path in stage.outputs.items()}
             group.merge(found, group.arrange(stage.name, outputs))
         return {path: file for path, file in found.items() if self._is_own(path, file)}
+
+    @property
+    def outside(self) -> list[Path]:
+        """The files that are not shown: links out of the repository and of DVC's cache."""
+        paths = {path for stage in self._stages for path in stage.outputs.values()}
+        return sorted(each for path in paths for each in self._scans.get(path, _Scan()).outside)
 
     def _is_own(self, path: str, file: Path) -> bool:
         """Tell whether a file was written here: has another name or size than the baseline's, or once had."""
@@ -75,23 +86,25 @@ class Live:
         if signature == self._signature:
             return
         try:
-            with Repo(str(self.root)) as repo:
+            with opening.repository(self.root) as repo:
                 stages = tuple(sorted(_stages(repo), key=lambda stage: stage.name))
                 parameters = _parameters(repo)
                 described = set(_described(repo))
-        except (DvcException, OSError) as error:
+                links = Links(Path(repo.scm.root_dir), Cache(Path(repo.cache.local_cache_dir)))
+        except (DvcException, OSError, FashionboardError) as error:
             # half written, or being removed: what was known stays, and the next call asks again
             self.problem = " ".join(str(error).split())
             return
         self.problem = ""
         self._stages, self.parameters, self._described = stages, parameters, described
+        self._links = links
         self._signature = [_stamp(path) for path in sorted({self.root, *described})]
 
     def _scan(self, name: str, path: Path) -> dict[str, Path]:
         scan = self._scans.setdefault(path, _Scan())
         began = time.monotonic()
         if began >= scan.again:
-            scan.files = dict(_files(name, path))
+            scan.files, scan.outside = self._links.split(path, _files(name, path))
             ended = time.monotonic()
             scan.again = ended + _PATIENCE * (ended - began)
         return scan.files

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from fashionboard import private
 from fashionboard.board import board, fetch, server, view
 from fashionboard.board.board import Board
 from fashionboard.board.git import Git
@@ -15,7 +16,7 @@ from fashionboard.board.selection import Request, select
 from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.dvcfiles import Cache
-from fashionboard.errors import BoardError
+from fashionboard.errors import BoardError, visible
 
 __all__ = ["Options", "Request", "run"]
 # seconds between two looks at git, DVC and the disk
@@ -43,24 +44,28 @@ def run(options: Options) -> None:
 
     Raises:
         BoardError: there is nothing to show, or no way to show it.
+        PathError: a link in the repository is in the way.
     """
     with contextlib.ExitStack() as stack:
         repo = stack.enter_context(fetch.opened(options.repo))
         tmp = Path(repo.tmp_dir)
         git = Git(Path(repo.root_dir))
+        lists = tmp / "fashionboard" / "lists"
+        _follow_no_link(git, [lists, *_places(options, tmp)])
         # before anything is written: the last view is better than none
         select(git, options.request)
         folder = _folder(options, tmp)
         _allow(folder, [git.folder, Path(repo.cache.local_cache_dir)])
         shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
-        cache = Cache(Path(repo.cache.local_cache_dir), tmp / "fashionboard" / "lists")
+        cache = Cache(Path(repo.cache.local_cache_dir), lists)
         one = Board(Path(repo.root_dir), cache, tmp, options.request, shown)
         one.update(fetch.Remote(repo) if options.fetch else None)
         _check(one)
         print(table(one.groups.values()), file=sys.stderr if options.export == _STDOUT else sys.stdout)
         advice = _advice(options, has_remote=fetch.is_configured(repo))
         notes = list(_notes(one, shown, advice))
-        print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
+        for note in notes:
+            print(visible(note), file=sys.stderr)
         if options.export:
             # TensorBoard's reader takes a while to import
             from fashionboard.board import export
@@ -69,11 +74,24 @@ def run(options: Options) -> None:
                 export.write_scalars(one.groups.values(), sys.stdout)
             else:
                 count = export.export_scalars(one.groups.values(), options.export)
-                print(f"{count} points of curves are in {options.export}")
+                print(visible(f"{count} points of curves are in {options.export}"))
         elif not options.serve:
-            print(folder)
+            print(visible(str(folder)))
         else:
             _serve(one, shown, options, partial(_notes, one, shown, advice))
+
+
+def _places(options: Options, tmp: Path) -> Iterator[Path]:
+    """Yield where files will be written."""
+    # the folder of views itself is looked through, and so is what lies in it
+    yield options.view.absolute() if options.view else tmp / "fashionboard" / "board" / "view"
+    if options.export and options.export != _STDOUT:
+        yield options.export
+
+
+def _follow_no_link(git: Git, paths: Iterable[Path]) -> None:
+    for path in paths:
+        private.check(git.top, path)
 
 
 def _folder(options: Options, tmp: Path) -> Path:
@@ -132,10 +150,10 @@ def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterab
             before = one.groups
             one.update()
             for line in board.changes(before, one.groups):
-                print(line, flush=True)
+                print(visible(line), flush=True)
             for line in [line for line in notes() if line not in told]:
                 told.add(line)
-                print(line, file=sys.stderr, flush=True)
+                print(visible(line), file=sys.stderr, flush=True)
     except SystemExit:
         # Ctrl-C and SIGTERM are how a server is meant to end
         print("closed")

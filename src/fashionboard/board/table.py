@@ -3,19 +3,21 @@
 from collections.abc import Iterable
 
 from fashionboard.board.group import Group
+from fashionboard.errors import visible
 
 _HEADER = ("name", "revision", "stages", "files", "size", "state")
 
 
 def table(groups: Iterable[Group]) -> str:
     """Return a line a group under a header; sizes in units of 1,000 bytes and so on."""
-    rows = [_HEADER]
+    rows: list[tuple[str, ...]] = [_HEADER]
     for group in groups:
         state = f"{group.state}, incomplete" if group.missing else group.state
         stages = " ".join(group.stages) or "-"
         rows.append(
             (group.name, group.revision or "-", stages, str(len(group.files)), size(group.size), state)
         )
+    rows = [tuple(map(visible, row)) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     right = {"files", "size"}
     return "\n".join(

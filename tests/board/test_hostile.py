@@ -1,15 +1,21 @@
 """A repository that somebody else made writes to, empties and removes nothing outside of it."""
 
+import io
+import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fashionboard.board import rows, session
+from fashionboard import errors
+from fashionboard.board import export, rows, session
+from fashionboard.board.group import Group
 from fashionboard.board.session import Options, Request
 from fashionboard.errors import FashionboardError
+from fashionboard.events import EventWriter
 from tests import hostile, servers
 from tests.hostile import SECRET, seen
 
@@ -300,3 +306,118 @@ def test_a_row_is_not_written_through_a_link_that_bears_its_files_name(tmp_path:
     board(repository, "no-serve", revisions=("main",))
     assert (repository / VIEW / "main" / name).read_bytes() != SECRET.encode()
     assert (seen(repository / ".dvc" / "cache"), seen(repository / "logs")) == before
+
+
+def test_no_name_of_a_repositorys_acts_on_the_terminal(
+    repository: Path, outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    title, bidi = "\x1b]0;title\x07\x9b31m\x7f", "\u202e\u2066"
+    lock = json.loads((repository / "dvc.lock").read_text())
+    lock["stages"][f"stage{title}{bidi}"] = lock["stages"]["train"]
+    lock["stages"]["other"] = {"cmd": "true", "outs": [{"path": f"a\n{title}", "md5": "0" * 32 + ".dir"}]}
+    (repository / "dvc.lock").write_text(json.dumps(lock))
+    (repository / f"unread{title}.dvc").write_text("outs: [")
+    (repository / "logs" / f"x{title}").symlink_to(outside)
+    hostile.commit(repository)
+    hostile.git(repository, "branch", f"branch\x9b31m{bidi}")
+    (repository / f"unread{title}.dvc").unlink()
+    board(repository, "export", revisions=("workspace", f"branch\x9b31m{bidi}"))
+    said = "".join(capsys.readouterr())
+    assert {each for each in said if not each.isprintable()} == {"\n"}
+    assert "not in the cache: a\\n\\x1b]0;title\\x07\\x9b31m\\x7f; " in said
+    with pytest.raises(SystemExit) as caught:
+        errors.run(lambda: board(repository, "export", revisions=(f"no{title}{bidi}",)))
+    assert str(caught.value).isprintable()
+
+
+def test_what_goes_to_a_terminal_as_a_table_is_escaped_and_what_goes_to_a_pipe_is_not(
+    tmp_path: Path,
+) -> None:
+    with EventWriter(tmp_path, "0123456789abcdef") as events:
+        events.scalar("a\x1b[31m", 1)
+    group = Group("main", "", "commit", {"train/tfevents": events.path})
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, tag in ((io.StringIO(), "a\x1b[31m"), (Terminal(), "a\\x1b[31m")):
+        export.write_scalars([group], stream)
+        assert stream.getvalue().splitlines()[1] == f"main,train,{tag},0,1.0"
+
+
+# what git runs by itself, and what it runs to bring an object that is missing
+PROGRAMS = {
+    "core": "alternateRefsCommand askPass editor fsmonitor gitProxy pager sshCommand",
+    "credential": "helper",
+    "diff": "external evil.command evil.textconv",
+    "filter": "evil.clean evil.process evil.smudge",
+    "gpg": "program ssh.program",
+    "interactive": "diffFilter",
+    "merge": "evil.driver",
+    "pager": "cat-file rev-parse",
+    "remote": "origin.receivepack origin.uploadpack",
+    "sequence": "editor",
+    "uploadpack": "packObjectsHook",
+}
+HOOKS = ("fsmonitor-watchman", "post-checkout", "post-index-change", "pre-auto-gc", "reference-transaction")
+
+
+@pytest.fixture
+def armed(repository: Path, tmp_path: Path) -> Path:
+    """A repository whose .git names a program wherever it can, and lacks the object of dvc.lock.
+
+    Returns the file to which each program adds the setting that named it.
+    """
+    fired, program = tmp_path / "fired", tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "$1" >> {fired}\nexit 1\n')
+    program.chmod(0o755)
+    names = [f"{section}.{name}" for section, several in PROGRAMS.items() for name in several.split()]
+    settings = {name: f"{program} {name}" for name in names}
+    settings |= {f"alias.{name}": f"!{program} alias" for name in ("cat-file", "rev-parse", "for-each-ref")}
+    settings |= {
+        "core.hooksPath": str(tmp_path / "hooks"),
+        "extensions.worktreeConfig": "true",
+        "include.path": str(tmp_path / "included"),
+        "log.showSignature": "true",
+        "protocol.allow": "always",
+        "protocol.ext.allow": "always",
+        "remote.origin.promisor": "true",
+    }
+    (tmp_path / "hooks").mkdir()
+    for hook in HOOKS:
+        for folder in (tmp_path / "hooks", repository / ".git" / "hooks"):
+            (folder / hook).write_text(f"#!/bin/sh\necho {hook} >> {fired}\n")
+            (folder / hook).chmod(0o755)
+    (tmp_path / "included").write_text(f"[core]\n    fsmonitor = {program} included\n")
+    blob = hostile.git(repository, "rev-parse", "HEAD:dvc.lock").strip()
+    (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    (repository / ".git" / "info" / "attributes").write_text("* diff=evil filter=evil merge=evil\n")
+    for name, value in settings.items():
+        hostile.git(repository, "config", name, value)
+    return fired
+
+
+@pytest.mark.parametrize(
+    ("url", "setting"),
+    [
+        ("ext::PROGRAM ext", "ext"),
+        ("ssh://localhost/x", "core.sshCommand"),
+        (".", "remote.origin.uploadpack"),
+    ],
+)
+def test_git_runs_no_program_that_the_repository_names(
+    repository: Path, armed: Path, tmp_path: Path, url: str, setting: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile.git(repository, "config", "remote.origin.url", url.replace("PROGRAM", str(tmp_path / "program")))
+    armed.unlink(missing_ok=True)
+    board(repository, "no-serve")
+    board(repository, "export")
+    assert not armed.exists()
+    assert "dvc.lock cannot be read; skipped" in capsys.readouterr().err
+    # git by itself does run it
+    with pytest.raises(subprocess.CalledProcessError):
+        hostile.git(repository, "cat-file", "-p", "HEAD:dvc.lock")
+    subprocess.run(["git", "status"], cwd=repository, capture_output=True, check=False)
+    # of two settings of one name, git takes the included one
+    assert {setting, "included"} <= set(armed.read_text().split("\n"))

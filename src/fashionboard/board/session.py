@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fashionboard import private
+from fashionboard import errors, private
 from fashionboard.board import board, fetch, server, view
 from fashionboard.board.board import Board
 from fashionboard.board.git import Git
@@ -46,6 +46,7 @@ def run(options: Options) -> None:
         BoardError: there is nothing to show, or no way to show it.
         PathError: a link in the repository is in the way.
     """
+    errors.show_logs()
     with contextlib.ExitStack() as stack:
         repo = stack.enter_context(fetch.opened(options.repo))
         tmp = Path(repo.tmp_dir)

@@ -396,7 +396,7 @@ class Runs:
     def __init__(self, tmp: Path) -> None:
         # --temp notes its state in the second folder alone, so that one comes last
         self._folders = (tmp / "exps" / "run", tmp / "exps" / "standalone" / "run")
-        self._copies = os.path.realpath(tmp / "exps")
+        self._copies = Path(os.path.realpath(tmp)) / "exps"
         self._over: dict[Path, Run] = {}
 
     def read(self) -> list[Run]:

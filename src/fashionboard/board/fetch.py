@@ -57,12 +57,8 @@ class Remote:
     def _guard(self, digests: Iterable[str]) -> None:
         """Refuse links where DVC would write an object, or change the mode of one that is there."""
         cache = Path(self._repo.cache.local_cache_dir)
-        root = Path(self._repo.root_dir).resolve()
-        private.check(root, cache)
-        # below a cache that is the user's own, too: its folders are DVC's
-        real = cache.resolve()
         for digest in digests:
-            private.check(real, real / "files" / "md5" / digest[:2] / digest[2:])
+            private.check(Path(self._repo.scm.root_dir), cache / "files" / "md5" / digest[:2] / digest[2:])
 
 
 def _failed(error: Exception) -> BoardError:

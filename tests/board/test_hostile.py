@@ -248,6 +248,7 @@ def test_no_link_of_a_repositorys_shows_a_file_elsewhere(
     elif kind == "git":
         (repository / ".git" / "credentials").write_text(SECRET)
         link(shown, Path("../.git/credentials"))
+    before = seen(outside)
     for view in (other_disk / "view", None):
         board(repository, "no-serve", view=view)
         assert secrets(view or repository / VIEW) == []
@@ -257,6 +258,7 @@ def test_no_link_of_a_repositorys_shows_a_file_elsewhere(
             assert "workspace: 1 not shown, since they lead out of the repository: " in said.err
         else:
             assert "main: not in the cache: logs; " in said.err
+    assert seen(outside) == before
 
 
 def test_links_into_the_cache_are_shown_as_ever(repository: Path, honest: Path) -> None:

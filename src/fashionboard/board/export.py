@@ -41,15 +41,14 @@ def export_scalars(groups: Iterable[Group], path: Path) -> int:
 
 def write_scalars(groups: Iterable[Group], stream: TextIO) -> None:
     """Write the same to an open stream; for a terminal with the codes of what it may act on."""
-    rows = _rows(groups)
-    if stream.isatty():
-        rows = (tuple(visible(str(each)) for each in row) for row in rows)
-    _write(rows, stream)
+    _write(_rows(groups), stream)
 
 
 def _write(rows: Iterable[tuple[object, ...]], stream: TextIO) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_HEADER)
+    if stream.isatty():
+        rows = (tuple(visible(str(each)) for each in row) for row in rows)
     writer.writerows(rows)
 
 

@@ -247,3 +247,51 @@ def test_the_cache_of_dvc_2_is_read_too(tmp_path: Path) -> None:
     assert dvcfiles.Cache(tmp_path).find("ab" + "d" * 30) is None
     # no name of an object
     assert dvcfiles.Cache(tmp_path / "ab").find("../ab/" + "c" * 30) is None
+
+
+def test_an_object_is_a_regular_file_or_a_link_to_another_object(tmp_path: Path) -> None:
+    outside, cache = tmp_path / "outside", tmp_path / "cache"
+    file, *others = (digit * 30 for digit in "012345")
+    for folder in (outside / "ef", cache / "ab"):
+        folder.mkdir(parents=True)
+        (folder / file).touch()
+    (cache / "notes").touch()
+    # another object; and what is none: a file elsewhere, the link itself, nothing, a file beside the objects
+    targets: tuple[Path | str, ...] = (file, outside / "ef" / file, others[2], "gone", "../notes")
+    for name, target in zip(others, targets, strict=True):
+        (cache / "ab" / name).symlink_to(target)
+    (cache / "cd").symlink_to("ab")
+    (cache / "ef").symlink_to(outside / "ef")
+    find = dvcfiles.Cache(cache).find
+    assert find(f"ab{file}") == find(f"ab{others[0]}") == cache / "ab" / file
+    assert find(f"cd{file}") == cache / "cd" / file
+    assert [find(f"ab{name}") for name in others[1:]] == [None] * 4
+    assert find(f"ef{file}") is None
+    # the cache itself may lie elsewhere
+    (tmp_path / "link").symlink_to(cache)
+    assert dvcfiles.Cache(tmp_path / "link").find(f"ab{file}")
+
+
+def test_a_link_in_the_place_of_a_list_is_not_read_and_not_written_to(tmp_path: Path) -> None:
+    name = "a" * 32 + ".dir"
+    (tmp_path / "mine").write_text('[{"relpath": "x", "md5": "y"}]')
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / name).symlink_to("../mine")
+    assert dvcfiles.Cache(tmp_path, tmp_path / "lists").entries("out", name) is None
+    dvcfiles.Cache(tmp_path, tmp_path / "lists").learn(name, b"[]")
+    assert (tmp_path / "mine").read_text() == '[{"relpath": "x", "md5": "y"}]'
+    assert dvcfiles.Cache(tmp_path, tmp_path / "lists").entries("out", name) == {}
+
+
+def test_a_run_is_one_in_dvcs_folder_for_copies(tmp_path: Path) -> None:
+    tmp, elsewhere = tmp_path / "tmp", tmp_path / "elsewhere"
+    (elsewhere / "copy").mkdir(parents=True)
+    (tmp / "exps" / "copy").mkdir(parents=True)
+    (tmp / "exps" / "link").symlink_to(elsewhere / "copy")
+    roots = [tmp / "exps" / "copy", tmp / "exps" / "gone", tmp / "exps" / "link", elsewhere / "copy", tmp]
+    for number, root in enumerate([*roots, tmp / "exps" / ".." / ".." / "elsewhere"]):
+        folder = tmp / "exps" / "run" / f"{number}"
+        folder.mkdir(parents=True)
+        text = f'{{"status": 2, "root_dir": "{root}", "baseline_rev": "a"}}'
+        (folder / f"{number}.run").write_text(text)
+    assert [run.root for run in dvcfiles.Runs(tmp).read()] == roots[:2]

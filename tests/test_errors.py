@@ -1,4 +1,5 @@
 import errno
+import logging
 
 import pytest
 
@@ -68,3 +69,30 @@ def test_a_bug_keeps_its_traceback(bug: Exception) -> None:
 )
 def test_every_error_belongs_to_the_family(child: type[Exception]) -> None:
     assert issubclass(child, errors.FashionboardError)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31m", "\\x1b[31m"),
+        ("a\nb\x7f\x9b", "a\\nb\\x7f\\x9b"),
+        ("\u202ea\u2069\ufeff\u2028", "\\u202ea\\u2069\\ufeff\\u2028"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_what_a_terminal_may_act_on_is_shown_as_its_code(text: str, shown: str) -> None:
+    assert errors.visible(text) == shown
+    with pytest.raises(SystemExit) as caught:
+        errors.run(raiser(errors.DataError(f"found{text.replace(chr(10), '')}")))
+    assert str(caught.value).isprintable()
+
+
+def test_what_scripts_are_written_with_stays() -> None:
+    text = "größe 训练 नम\u200dस्ते می\u200cخواهم 1\u00a0000\u202f000 \u3000 👩\u200d🔬"
+    assert errors.visible(text) == text
+
+
+def test_what_libraries_log_is_shown_so_too() -> None:
+    errors.show_logs()
+    record = logging.LogRecord("dvc", logging.WARNING, "", 0, "one\x1b\ntwo", None, None)
+    assert logging.lastResort and logging.lastResort.format(record) == "one\\x1b\ntwo"

@@ -237,3 +237,13 @@ def test_what_is_flushed_can_be_read_while_the_file_is_open(tmp_path: Path) -> N
         events.scalar("a", 1.0)
         events.flush()
         assert len(records(events.path)) == 2
+
+
+def test_a_file_is_not_written_through_a_link_that_bears_its_name(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "events.out.tfevents.0123456789abcdef").symlink_to("../mine")
+    with EventWriter(folder, "0123456789abcdef") as events:
+        events.scalar("x", 1)
+    assert not events.path.is_symlink() and (tmp_path / "mine").read_text() == "mine"

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,13 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
 def test_csv_quotes_and_ends_lines_the_same_everywhere(tmp_path: Path) -> None:
     outputs.write_csv(tmp_path / "f.csv", ["x", "a,b"], [(1, 0.1), (2, "ä")])
     assert (tmp_path / "f.csv").read_bytes() == 'x,"a,b"\n1,0.1\n2,ä\n'.encode()
+
+
+def test_a_link_at_either_name_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    for name in ("f", f".f.{os.getpid()}.partial"):
+        (tmp_path / name).symlink_to("mine")
+    outputs.write_bytes(tmp_path / "f", b"x")
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not (tmp_path / "f").is_symlink() and (tmp_path / "f").read_bytes() == b"x"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f", "mine"]

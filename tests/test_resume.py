@@ -5,9 +5,11 @@ import torch
 
 from fashionboard import compute, network, resume, validation
 from fashionboard.dataset import Images
+from fashionboard.errors import PathError
 from fashionboard.params import Train
 from fashionboard.progress import Report
 from fashionboard.training import Trainer
+from tests.hostile import seen
 from tests.settings import settings
 
 SETTINGS = settings(epochs=2)
@@ -128,3 +130,29 @@ def test_a_finished_training_leaves_nothing(images: Images, tmp_path: Path) -> N
     resume.discard("key")
     resume.discard("key")
     assert list((tmp_path / ".dvc" / "tmp" / "fashionboard").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".dvc", ".dvc/tmp", ".dvc/tmp/fashionboard"])
+def test_nothing_is_written_read_or_removed_through_a_link(tmp_path: Path, images: Images, name: str) -> None:
+    train_until(images, 1)
+    (saved,) = (tmp_path / ".dvc" / "tmp" / "fashionboard").iterdir()
+    (saved.parent / f".{saved.name}.1.partial").touch()
+    (tmp_path / name).rename(tmp_path / "elsewhere")
+    (tmp_path / name).symlink_to(tmp_path / "elsewhere")
+    before = seen(tmp_path / "elsewhere")
+    assert resume.load("key", start().state) == []
+    resume.discard("key")
+    with pytest.raises(PathError, match="found a symbolic link; remove it"):
+        train_until(images, 1)
+    assert seen(tmp_path / "elsewhere") == before
+
+
+def test_a_link_in_the_place_of_what_was_saved_is_nothing(tmp_path: Path, images: Images) -> None:
+    train_until(images, 1)
+    (saved,) = (tmp_path / ".dvc" / "tmp" / "fashionboard").iterdir()
+    saved.rename(tmp_path / "elsewhere")
+    saved.symlink_to(tmp_path / "elsewhere")
+    before = seen(tmp_path / "elsewhere")
+    assert resume.load("key", start().state) == []
+    train_until(images, 1)
+    assert seen(tmp_path / "elsewhere") == before and not saved.is_symlink()

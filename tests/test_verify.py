@@ -10,7 +10,10 @@ import pytest
 from fashionboard import processor
 from fashionboard.compare import Difference
 from fashionboard.dvcfiles import Stage
+from fashionboard.errors import PathError
 from fashionboard.verify import Promise, Result, Verdict, promise, report
+from fashionboard.verify import verify as run_again
+from tests import hostile
 from tests.repository import Repository
 from tests.test_arithmetic import HOSTILE, NO_FMA
 
@@ -219,3 +222,33 @@ def test_other_repositories_have_other_names_and_folders(
         "d": Stage(dependencies={"models2": "4"}, outputs={"apart": "5"}),
     }
     assert promise(stages) == Promise("One CPU", f"{name} is native", frozenset({output, "other", "last"}))
+
+
+def test_a_report_shows_names_as_a_terminal_may_have_them(on: Callable[[str, bool], None]) -> None:
+    on("One CPU", True)
+    name = "a\x1b[31m\n\u202eb"
+    result = Result(name, (Difference(f"tensor {name}"),))
+    shown = "a\\x1b[31m\\n\\u202eb"
+    lines = report(Verdict((result,), (name,), promise(recorded()))).splitlines()
+    assert lines[0].split() == [shown, "DIFFERENT"] and lines[1] == f"{shown}: tensor {shown}"
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("name", ["tmp", "config.local", ".gitignore"])
+@pytest.mark.parametrize("committed", [True, False])
+def test_nothing_is_written_through_a_link_before_anything_is_run(
+    tmp_path: Path, name: str, committed: bool
+) -> None:
+    repository = hostile.recorded(tmp_path / "r")
+    outside = hostile.outside(tmp_path / "outside")
+    link = repository / ".dvc" / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(outside / "123" if name == "tmp" else outside / "123" / "mine")
+    if committed:
+        hostile.git(repository, "add", "-f", f".dvc/{name}")
+        hostile.commit(repository)
+        link.unlink()
+    before = hostile.seen(outside)
+    with pytest.raises(PathError, match=f"{name}: expected .*, found a symbolic link; remove it"):
+        run_again(repository)
+    assert hostile.seen(outside) == before

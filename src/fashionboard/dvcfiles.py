@@ -11,7 +11,9 @@ The only module that knows them. Formats, as DVC 3.67 writes them:
 """
 
 import json
+import os
 import re
+import stat
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -20,11 +22,12 @@ from typing import Any, Literal
 
 import yaml
 
-from fashionboard import outputs
+from fashionboard import outputs, private
 from fashionboard.errors import DataError
 
 EXPERIMENTS = "refs/exps/"
 _DEEPEST = 200
+_OBJECT = re.compile(r"(files/md5/)?[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _EXPERIMENT = re.compile(rf"{EXPERIMENTS}([0-9a-f]{{2}})/([0-9a-f]{{38,62}})/(.+)")
 # dvc.repo.experiments.executor.base.TaskStatus
@@ -275,11 +278,16 @@ def _patterns(entries: list[Any] | None) -> tuple[str, ...]:
 class Cache:
     """A folder in which DVC keeps the bytes of outputs, by md5.
 
-    lists: a folder for lists of files that are known from elsewhere, kept for the next time.
+    An object is a regular file there, or a link to one there: other links count as missing, since
+    they may lead to any file of the person's. lists: a folder for lists of files that are known from
+    elsewhere, kept for the next time.
     """
 
     def __init__(self, folder: Path, lists: Path | None = None) -> None:
         self._folders = (folder / "files" / "md5", folder)
+        self._root = os.path.realpath(folder)
+        # whether a folder of objects really lies in the cache, asked once: there may be many objects
+        self._inside: dict[str, bool] = {}
         self._lists = lists
         self._manifests: dict[str, dict[str, str]] = {}
         self._found: dict[str, Path] = {}
@@ -290,8 +298,7 @@ class Cache:
         # nothing else is the name of an object, least of all one with dots and slashes
         if md5 not in self._found and _DIGEST.fullmatch(md5):
             for folder in self._folders:
-                path = folder / md5[:2] / md5[2:]
-                if path.is_file():
+                if path := self._object(f"{folder}/{md5[:2]}", md5[2:]):
                     self._found[md5] = path
                     break
         return self._found.get(md5)
@@ -312,6 +319,24 @@ class Cache:
                 lost |= {self._found.pop(md5) for md5 in gone}
                 self._times[folder] = time
         return lost
+
+    def holds(self, real: Path) -> bool:
+        """Tell whether `real`, a path without links, is that of an object."""
+        inner = os.path.relpath(real, self._root)
+        return bool(_OBJECT.fullmatch(Path(inner).as_posix())) and private.is_file(real)
+
+    def _object(self, folder: str, name: str) -> Path | None:
+        path = f"{folder}/{name}"
+        try:
+            kind = os.lstat(path).st_mode
+        except OSError:
+            return None
+        if stat.S_ISREG(kind):
+            if folder not in self._inside:
+                self._inside[folder] = Path(os.path.realpath(folder)).is_relative_to(self._root)
+            return Path(path) if self._inside[folder] else None
+        real = Path(os.path.realpath(path))
+        return real if stat.S_ISLNK(kind) and self.holds(real) else None
 
     def entries(self, path: str, md5: str) -> dict[str, str] | None:
         """Return the md5 of each file of an output by path; None if its manifest is not in the cache.
@@ -340,7 +365,7 @@ class Cache:
 
     def _learnt(self, md5: str) -> Path | None:
         path = self._lists / md5 if self._lists and _DIGEST.fullmatch(md5) else None
-        return path if path and path.is_file() else None
+        return path if path and private.is_file(path) else None
 
     def files(self, path: str, md5: str) -> dict[str, Path] | None:
         """Return where the files of an output lie, by their paths; None if one is not in the cache."""
@@ -389,6 +414,7 @@ class Runs:
     def __init__(self, tmp: Path) -> None:
         # --temp notes its state in the second folder alone, so that one comes last
         self._folders = (tmp / "exps" / "run", tmp / "exps" / "standalone" / "run")
+        self._copies = Path(os.path.realpath(tmp)) / "exps"
         self._over: dict[Path, Run] = {}
 
     def read(self) -> list[Run]:
@@ -397,7 +423,8 @@ class Runs:
         for folder in self._folders:
             for path in _listed(folder):
                 run = self._over.get(path) or _run(path)
-                if run:
+                # DVC makes its copies there, and nowhere else
+                if run and Path(os.path.realpath(run.root)).is_relative_to(self._copies):
                     found[run.root] = run
                     if run.state != "running":
                         self._over[path] = run

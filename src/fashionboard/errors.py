@@ -1,9 +1,11 @@
 """The errors that are meant for people: each says what was expected, what was found, what to do."""
 
 import errno
+import logging
 import os
 import sys
 import textwrap
+import unicodedata
 from collections.abc import Callable
 
 
@@ -39,6 +41,10 @@ class BoardError(FashionboardError):
     """There is nothing that the board could show, or no way to show it."""
 
 
+class PathError(FashionboardError):
+    """A link in a repository stands where something would be written or removed."""
+
+
 # what a full or protected disk says, wherever it is written to
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 # what is said to a user without permission, of reading and of writing
@@ -51,7 +57,36 @@ _LONGEST = 300
 def line(error: FashionboardError) -> str:
     """Return what is printed of `error`."""
     # what is found may hold line ends of its own
-    return f"error: {' '.join(str(error).split())}"
+    return visible(f"error: {' '.join(str(error).split())}")
+
+
+# zero-width non-joiner and joiner: scripts and emoji are written with them
+_JOINERS = "\u200c\u200d"
+
+
+def visible(text: str) -> str:
+    r"""Return `text` with each character that is not seen, but may act on a terminal, as its code: `\x1b`.
+
+    These are controls, line ends, marks of writing direction and what is no character. Spaces of
+    every width stay, and so do the joiners of letters.
+    """
+    return "".join(
+        each
+        if each.isprintable() or each in _JOINERS or unicodedata.category(each) == "Zs"
+        else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+class _Visible(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(visible, super().format(record).split("\n")))
+
+
+def show_logs() -> None:
+    """Print what libraries log, which may quote names, with the codes of what a terminal may act on."""
+    if logging.lastResort:
+        logging.lastResort.setFormatter(_Visible())
 
 
 def reason(error: BaseException) -> str:
@@ -78,7 +113,7 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         name = error.filename or "an output"
         if error.errno in _ACCESS:
-            sys.exit(f"error: {name} cannot be opened ({error.strerror}); give access")
+            sys.exit(visible(f"error: {name} cannot be opened ({error.strerror}); give access"))
         if error.errno not in _DISK:
             raise
-        sys.exit(f"error: {name} cannot be written ({error.strerror}); make room or give access")
+        sys.exit(visible(f"error: {name} cannot be written ({error.strerror}); make room or give access"))

@@ -52,7 +52,9 @@ class EventWriter:
         self.path = folder / f"events.out.tfevents.{key}"
         self._fraction = int(key[:5], 16) / 16**5
         unfinished.add(self.path)
-        self._records = RecordWriter(self.path.open("wb"))
+        # never through a link that lies there
+        self.path.unlink(missing_ok=True)
+        self._records = RecordWriter(self.path.open("xb"))
         self._write(Event(file_version="brain.Event:2"), step=0)
 
     def __enter__(self) -> Self:

@@ -11,12 +11,17 @@ from fashionboard import unfinished
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` under a temporary name, then rename it to `path`; missing folders are made."""
+    """Write `content` under a temporary name, then rename it to `path`; missing folders are made.
+
+    A link at either name is replaced, never followed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # another process may be writing the same file
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with unfinished.writing(partial):
-        partial.write_bytes(content)
+        partial.unlink(missing_ok=True)
+        with partial.open("xb") as file:
+            file.write(content)
         partial.replace(path)
 
 

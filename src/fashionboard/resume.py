@@ -20,16 +20,24 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from fashionboard import outputs
+from fashionboard import outputs, private
+from fashionboard.errors import PathError
 from fashionboard.progress import Report
 from fashionboard.validation import Score
 
+_FOLDER = (".dvc", "tmp", "fashionboard")
+
 
 def save(key: str, state: Mapping[str, Tensor], reports: Sequence[Report]) -> None:
-    """Write the state of a training and all its reports so far, whole or not at all."""
+    """Write the state of a training and all its reports so far, whole or not at all.
+
+    Raises:
+        PathError: a link lies on the way.
+    """
     about = json.dumps({"platform": _platform(), "reports": [_encode(report) for report in reports]})
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     content = about.encode() + b"\n" + safetensors.torch.save(on_cpu)
+    private.folder(_root(), *_FOLDER)
     # a disk that lost its power may keep a name without all of its bytes
     outputs.write_bytes(_path(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
@@ -37,12 +45,14 @@ def save(key: str, state: Mapping[str, Tensor], reports: Sequence[Report]) -> No
 def load(key: str, state: Mapping[str, Tensor]) -> list[Report]:
     """Bring `state` to where the training was, say so, and return its reports.
 
-    Returns an empty list, and changes nothing, if there is none, if it is damaged, or if it was
-    made by other software or on another instruction set, whose last bits would differ.
+    Returns an empty list, and changes nothing, if there is none, if it is damaged or reached through
+    a link, or if it was made by other software or on another instruction set, whose last bits would
+    differ.
     """
     try:
+        private.check(_root(), _path(key))
         digest, _, content = _path(key).read_bytes().partition(b"\n")
-    except OSError:
+    except (OSError, PathError):
         return []
     if digest != hashlib.sha256(content).hexdigest().encode():
         return []
@@ -61,13 +71,21 @@ def load(key: str, state: Mapping[str, Tensor]) -> list[Report]:
 def discard(key: str) -> None:
     """Remove what was saved, once the training's outputs are all written."""
     path = _path(key)
+    try:
+        private.check(_root(), path.parent)
+    except PathError:
+        return  # it leads to somebody else's files
     path.unlink(missing_ok=True)
     for partial in path.parent.glob(f".{path.name}.*.partial"):
         partial.unlink(missing_ok=True)
 
 
+def _root() -> Path:
+    return Path(os.environ.get("DVC_ROOT", "")).resolve()
+
+
 def _path(key: str) -> Path:
-    return Path(os.environ.get("DVC_ROOT", "")) / ".dvc" / "tmp" / "fashionboard" / f"train-{key}.safetensors"
+    return _root().joinpath(*_FOLDER, f"train-{key}.safetensors")
 
 
 def _platform() -> str:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard import compare, dvcfiles, processor
+from fashionboard import compare, dvcfiles, private, processor
 from fashionboard.compare import Difference
 from fashionboard.dvcfiles import Cache, Stage
-from fashionboard.errors import FashionboardError
+from fashionboard.errors import FashionboardError, visible
 
 _DVC = [sys.executable, "-m", "dvc"]
 # differences of an output in a report
@@ -79,15 +79,18 @@ def verify(folder: Path) -> Verdict:
     Raises:
         VerifyError: there is no git repository with a committed dvc.lock, or a stage fails.
         DataError: the committed dvc.lock cannot be read.
+        PathError: a link is in the place of one of DVC's own files.
     """
     root = Path(_run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository"))
     lock = _run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
     recorded = dvcfiles.stages(lock)
+    _follow_no_link(root)
     cache = root / _run([*_DVC, "cache", "dir"], root, "expected a DVC repository")
     with tempfile.TemporaryDirectory(prefix="fashionboard-verify-") as temporary:
         clone = Path(temporary) / "clone"
         own_cache = Path(temporary) / "cache"
         _run(["git", "clone", "--quiet", str(root), str(clone)], root, "cannot clone the repository")
+        _follow_no_link(clone)
         (clone / "dvc.lock").unlink()
         # else a shared cache would bring the outputs without running anything
         _run([*_DVC, "cache", "dir", "--local", str(own_cache)], clone, "cannot give the clone a cache")
@@ -99,6 +102,12 @@ def verify(folder: Path) -> Verdict:
             for path in sorted({*before, *after})
         ]
     return Verdict(tuple(results), tuple(_changed(recorded, found)), promise(recorded))
+
+
+def _follow_no_link(root: Path) -> None:
+    """Refuse links where DVC writes before it runs anything."""
+    for name in ("tmp", "config.local", ".gitignore"):
+        private.check(root.resolve(), root / ".dvc" / name)
 
 
 def promise(recorded: dict[str, Stage]) -> Promise:
@@ -150,7 +159,7 @@ def report(verdict: Verdict) -> str:
         lines.append(f"Not what dvc.lock was recorded with: {', '.join(verdict.changed)}")
     elif verdict.different:
         lines.append(_explanation(verdict))
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _promised(verdict: Verdict) -> str:

@@ -26,6 +26,11 @@ def listed(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
+def mark(folder: Path, owner: str) -> None:
+    """Make a folder look like the view of another process."""
+    (folder / ".fashionboard-view").write_text(f"{owner} {folder.stat().st_ino}")
+
+
 def test_files_are_linked_and_the_view_goes_at_the_end(tmp_path: Path, files: dict[str, Path]) -> None:
     with View(tmp_path / "view") as shown:
         shown.show("main", files)
@@ -163,6 +168,7 @@ def test_what_a_killed_board_left_behind_goes(tmp_path: Path) -> None:
     folders = ["999999999-1", f"{os.getpid()}-1", "view", mine.name]
     for name in folders:
         (tmp_path / name).mkdir()
+        mark(tmp_path / name, name)
     assert view.own(tmp_path) == mine
     assert {path.name for path in tmp_path.iterdir()} == {"view", mine.name}
 
@@ -193,7 +199,7 @@ def test_a_copy_is_never_written_through_a_link_that_lies_there(
 def test_the_view_of_a_living_board_is_refused(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
         started = int(psutil.Process(other.pid).create_time() * 100)
-        (tmp_path / ".fashionboard-view").write_text(f"{other.pid}-{started}")
+        mark(tmp_path, f"{other.pid}-{started}")
         with pytest.raises(
             BoardError, match=f"is the view of another board, process {other.pid}; name another --view"
         ):

@@ -1,6 +1,7 @@
 """The board: what is shown now, kept in step with git, DVC and the disk."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _LOOKS = 3
 # seconds for which a new run may have no process yet
 _START = 60
 _SHORT = 7
+# files in a line that tells of several
+_NAMED = 3
 
 
 @dataclass
@@ -138,7 +141,17 @@ class Board:
             for target in self._targets
             for problem in self._records[target.commit].unread
         ]
-        return [*failed, *live, *broken, *recorded]
+        return [*failed, *live, *self._left_out_links(), *broken, *recorded]
+
+    def _left_out_links(self) -> Iterator[str]:
+        lives = [(selection.WORKSPACE, self._workspace)]
+        for name, each in [*lives, *((watched.name, watched.live) for watched in self._watched.values())]:
+            if outside := [os.path.relpath(path, each.root) for path in each.outside]:
+                more = ", ..." if len(outside) > _NAMED else ""
+                yield (
+                    f"{name}: {len(outside)} not shown, since they lead out of the repository: "
+                    f"{', '.join(outside[:_NAMED])}{more}"
+                )
 
     def _read(self, remote: Remote | None) -> None:
         refs = self._git.refs()

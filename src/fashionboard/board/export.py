@@ -17,7 +17,7 @@ from tensorboard.util import tensor_util
 
 from fashionboard import outputs
 from fashionboard.board.group import Group, is_events
-from fashionboard.errors import BoardError
+from fashionboard.errors import BoardError, visible
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _HEADER = ("run", "stage", "tag", "step", "value")
@@ -47,13 +47,15 @@ def export_scalars(groups: Iterable[Group], path: Path, fast: bool = True) -> in
 
 
 def write_scalars(groups: Iterable[Group], stream: TextIO, fast: bool = True) -> None:
-    """Write the same to an open stream."""
+    """Write the same to an open stream; for a terminal with the codes of what it may act on."""
     _write(_rows(groups, fast), stream)
 
 
 def _write(rows: Iterable[tuple[object, ...]], stream: TextIO) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_HEADER)
+    if stream.isatty():
+        rows = (tuple(visible(str(each)) for each in row) for row in rows)
     writer.writerows(rows)
 
 
@@ -63,7 +65,7 @@ def _rows(groups: Iterable[Group], fast: bool) -> Iterator[tuple[object, ...]]:
         for name, target in sorted(group.files.items()):
             if is_events(name):
                 points = runs.setdefault(posixpath.dirname(name), Points(fast))
-                _read(f"{group.name}: {name}", target, points)
+                _read(visible(f"{group.name}: {name}"), target, points)
         for run, points in runs.items():
             for tag, each in points.by_tag.items():
                 yield from ((group.name, run, tag, step, value) for step, value in each)

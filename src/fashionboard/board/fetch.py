@@ -8,8 +8,9 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc_data.hashfile.hash_info import HashInfo
 
-from fashionboard import errors
-from fashionboard.errors import BoardError
+from fashionboard import errors, private
+from fashionboard.board import opening
+from fashionboard.errors import BoardError, FashionboardError
 
 
 class Remote:
@@ -40,7 +41,10 @@ class Remote:
 
         Raises:
             BoardError: the remote cannot be reached, or a transfer failed; what arrived stays.
+        PathError: a link in the repository stands where an object of the cache would be written.
         """
+        digests = set(digests)
+        self._guard(digests)
         # what the remote has not either is told by the board, with names
         logging.getLogger("dvc").setLevel(logging.ERROR)
         try:
@@ -49,6 +53,12 @@ class Remote:
             raise _failed(error) from None
         if result.failed:
             raise BoardError(f"--fetch: {len(result.failed)} files could not be brought; run it again")
+
+    def _guard(self, digests: Iterable[str]) -> None:
+        """Refuse links where DVC would write an object, or change the mode of one that is there."""
+        cache = Path(self._repo.cache.local_cache_dir)
+        for digest in digests:
+            private.check(Path(self._repo.scm.root_dir), cache / "files" / "md5" / digest[:2] / digest[2:])
 
 
 def _failed(error: Exception) -> BoardError:
@@ -67,8 +77,11 @@ def opened(folder: Path) -> Repo:
 
     Raises:
         BoardError: it is in none, or it cannot be opened.
+        PathError: a link stands where DVC keeps its own files.
     """
     try:
-        return Repo(str(folder.resolve()))
+        return opening.repository(folder.resolve())
+    except FashionboardError:
+        raise
     except Exception as error:  # DVC's own, and what a damaged file leads to
         raise BoardError(f"expected a DVC repository, found: {errors.reason(error)}") from None

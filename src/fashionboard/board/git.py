@@ -9,6 +9,22 @@ from typing import IO, cast
 
 from fashionboard.errors import BoardError
 
+# a repository's own configuration names programs: docs/trust.md. None is run to read a commit, ...
+_COMMAND = [
+    "git",
+    "--no-pager",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "log.showSignature=false"),
+]
+# ... nor to bring an object that is missing: by no protocol, and git from 2.45 on does not even ask
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+
 
 class Git:
     """The git repository that a folder is in; paths are relative to that folder."""
@@ -19,11 +35,15 @@ class Git:
         self._listed: tuple[str, str] | None = None
         self._refs: dict[str, str] = {}
         self.broken: list[str] = []
-        self._environment: dict[str, str] = {}
+        self._environment = dict(_ENVIRONMENT)
         self.prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
         # while this repository's own .git is away, that of a folder above it is none of it
-        top = Path(self._ask("rev-parse", "--show-toplevel").rstrip("\n"))
-        self._environment["GIT_CEILING_DIRECTORIES"] = str(top.parent)
+        self._environment["GIT_CEILING_DIRECTORIES"] = str(self.top.parent)
+
+    @property
+    def top(self) -> Path:
+        """The folder of the whole work tree, without links in its path."""
+        return self._folder.resolve().joinpath(*[".."] * self.prefix.count("/")).resolve()
 
     def refs(self) -> dict[str, str]:
         """Return the commit of HEAD and of every ref by its full name; `broken` names those without one."""
@@ -117,10 +137,13 @@ class Git:
             # from a file: a pipe would be full before the first answer is read
             asked.write("".join(f"{name}\n" for name in objects).encode(errors="surrogateescape"))
             asked.seek(0)
-            command = ["git", "cat-file", "--batch"]
-            environment = {**os.environ, **self._environment}
             with subprocess.Popen(
-                command, cwd=self._folder, env=environment, stdin=asked, stdout=subprocess.PIPE
+                [*_COMMAND, "cat-file", "--batch"],
+                cwd=self._folder,
+                env={**os.environ, **self._environment},
+                stdin=asked,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             ) as process:
                 answers = cast(IO[bytes], process.stdout)
                 for name in objects:
@@ -144,7 +167,7 @@ class Git:
     def _run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                ["git", *arguments],
+                [*_COMMAND, *arguments],
                 cwd=self._folder,
                 env={**os.environ, **self._environment},
                 input=given,

@@ -14,9 +14,10 @@ from fashionboard.board.commits import Commit
 T = TypeVar("T")
 State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]
 Value = bool | float | str
-# YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
-_UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f]')
+# what a file system, a terminal or a page would not show as it is: controls, marks of writing direction
+_UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
 _LONGEST = 150
+# YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -74,6 +75,8 @@ def arrange(stage: str, outputs: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
             place = output if path != output else posixpath.dirname(output)
             places.setdefault(place, {})[path] = content
     shown = {place: files for place, files in places.items() if any(map(is_events, files))}
+    # the folder above is the board's own
+    stage = clean(stage) or "-"
     found: dict[str, T] = {}
     for place, files in shown.items():
         folder = stage if len(shown) == 1 else f"{stage}/{place}"

@@ -14,9 +14,11 @@ from dvc.repo import Repo
 from dvc.stage import Stage
 
 from fashionboard import dvcfiles, errors
-from fashionboard.board import group
+from fashionboard.board import group, opening
 from fashionboard.board.group import Value
+from fashionboard.board.links import Links
 from fashionboard.board.recorded import parameters_of
+from fashionboard.dvcfiles import Cache
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
@@ -46,6 +48,7 @@ class _Description:
 @dataclass
 class _Scan:
     files: dict[str, Path] = field(default_factory=dict)
+    outside: list[Path] = field(default_factory=list)
     again: float = 0.0
 
 
@@ -62,6 +65,7 @@ class Live:
         self._looked: set[Path] = set()
         self._stages: tuple[_Stage, ...] = ()
         self._scans: dict[Path, _Scan] = {}
+        self._links = Links(root, Cache(root / ".dvc" / "cache"))
         self.parameters: dict[str, Value] = {}
         self.problems: tuple[str, ...] = ()
 
@@ -79,6 +83,12 @@ class Live:
         """Whether DVC knows of any output here, there or not."""
         self._refresh()
         return any(stage.outputs for stage in self._stages)
+
+    @property
+    def outside(self) -> list[Path]:
+        """The files that are not shown: links out of the repository and of DVC's cache."""
+        paths = {path for stage in self._stages for path in stage.outputs.values()}
+        return sorted(each for path in paths for each in self._scans.get(path, _Scan()).outside)
 
     def _is_own(self, path: str, file: Path) -> bool:
         """Tell whether a file was written here: has another name or size than the baseline's, or once had."""
@@ -98,9 +108,10 @@ class Live:
         if signature == self._signature:
             return
         try:
-            with Repo(str(self.root)) as repo:
+            with opening.repository(self.root) as repo:
                 found: dict[Path, _Description] = {}
                 walk = _Walk(repo)
+                links = Links(Path(repo.scm.root_dir), Cache(Path(repo.cache.local_cache_dir)))
                 for path in walk.descriptions():
                     found[path] = self._describe(repo, path)
                     stages = found[path].stages.values()
@@ -110,7 +121,7 @@ class Live:
             self.problems = (errors.reason(error),)
             self._signature = None
             return
-        self._descriptions, self._looked = found, walk.looked
+        self._descriptions, self._looked, self._links = found, walk.looked, links
         known = [stage for each in found.values() for stage in each.stages.values()]
         self._stages = tuple(sorted(known, key=lambda stage: stage.name))
         self.parameters = {}
@@ -158,7 +169,7 @@ class Live:
         scan = self._scans.setdefault(path, _Scan())
         began = time.monotonic()
         if began >= scan.again:
-            scan.files = dict(_files(name, path))
+            scan.files, scan.outside = self._links.split(path, _files(name, path))
             ended = time.monotonic()
             scan.again = ended + _PATIENCE * (ended - began)
         return scan.files

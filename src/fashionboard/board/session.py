@@ -4,12 +4,12 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from fashionboard import errors
+from fashionboard import errors, private
 from fashionboard.board import board, fetch, server, view
 from fashionboard.board.board import Board
 from fashionboard.board.git import Git
@@ -19,7 +19,7 @@ from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
 from fashionboard.dvcfiles import Cache
-from fashionboard.errors import BoardError
+from fashionboard.errors import BoardError, visible
 
 __all__ = ["Options", "Request", "run"]
 # seconds between two looks at git, DVC and the disk
@@ -48,17 +48,21 @@ def run(options: Options) -> None:
 
     Raises:
         BoardError: there is nothing to show, or no way to show it.
+        PathError: a link in the repository is in the way.
     """
+    errors.show_logs()
     with contextlib.ExitStack() as stack:
         repo = stack.enter_context(fetch.opened(options.repo))
         tmp = Path(repo.tmp_dir)
         git = Git(Path(repo.root_dir))
+        lists = tmp / "fashionboard" / "lists"
+        _follow_no_link(git, [lists, *_places(options, tmp)])
         # before anything is written: the last view is better than none
         select(git, options.request)
         folder = _folder(options, tmp)
         _allow(folder, [git.folder, Path(repo.cache.local_cache_dir)])
         shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
-        cache = Cache(Path(repo.cache.local_cache_dir), tmp / "fashionboard" / "lists")
+        cache = Cache(Path(repo.cache.local_cache_dir), lists)
         one = Board(Path(repo.root_dir), cache, tmp, options.request, shown, options.chosen)
         one.update(fetch.Remote(repo) if options.fetch else None)
         told = Notes(
@@ -75,7 +79,8 @@ def run(options: Options) -> None:
         groups = options.chosen.ordered(one.groups.values())
         print(table(groups, options.chosen.columns, _room(stream)), file=stream)
         notes = list(told.lines())
-        print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
+        for note in notes:
+            print(visible(note), file=sys.stderr)
         if options.export:
             # TensorBoard's reader takes a while to import
             from fashionboard.board import export
@@ -85,11 +90,24 @@ def run(options: Options) -> None:
                 export.write_scalars(one.groups.values(), sys.stdout, fast)
             else:
                 count = export.export_scalars(one.groups.values(), options.export, fast)
-                print(f"{count} points of curves are in {options.export}")
+                print(visible(f"{count} points of curves are in {options.export}"))
         elif not options.serve:
-            print(folder)
+            print(visible(str(folder)))
         else:
             _serve(one, shown, options, told.lines, _title(git, Path(repo.root_dir), options.request))
+
+
+def _places(options: Options, tmp: Path) -> Iterator[Path]:
+    """Yield where files will be written."""
+    # the folder of views itself is looked through, and so is what lies in it
+    yield options.view.absolute() if options.view else tmp / "fashionboard" / "board" / "view"
+    if options.export and options.export != _STDOUT:
+        yield options.export
+
+
+def _follow_no_link(git: Git, paths: Iterable[Path]) -> None:
+    for path in paths:
+        private.check(git.top, path)
 
 
 def _folder(options: Options, tmp: Path) -> Path:
@@ -140,12 +158,13 @@ def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterab
                 one.update()
             except Exception as error:
                 # nothing that one look finds ends the board
-                print(f"this look failed: {errors.reason(error)}; trying again", file=sys.stderr, flush=True)
+                line = f"this look failed: {errors.reason(error)}; trying again"
+                print(visible(line), file=sys.stderr, flush=True)
             for line in board.changes(before, one.groups):
-                print(line, flush=True)
+                print(visible(line), flush=True)
             for line in [line for line in notes() if line not in told]:
                 told.add(line)
-                print(line, file=sys.stderr, flush=True)
+                print(visible(line), file=sys.stderr, flush=True)
     except SystemExit:
         # Ctrl-C and SIGTERM are how a server is meant to end
         print("closed")

@@ -7,6 +7,7 @@ import wcwidth
 
 from fashionboard.board import where
 from fashionboard.board.group import Group
+from fashionboard.errors import visible
 
 _GAP = "  "
 _ELLIPSIS = "..."
@@ -19,6 +20,11 @@ class _Column:
     title: str
     cells: list[str]
     right: bool = False
+
+    @classmethod
+    def of(cls, title: str, cells: list[str], right: bool = False) -> "_Column":
+        """Return a column of what a terminal may be shown."""
+        return cls(visible(title), list(map(visible, cells)), right)
 
     @property
     def width(self) -> int:
@@ -37,12 +43,12 @@ def table(groups: Iterable[Group], values: Sequence[str] = (), room: int | None 
     """
     groups = list(groups)
     columns = [
-        _Column("name", [group.name for group in groups]),
-        _Column("revision", [group.revision or "-" for group in groups]),
-        _Column("stages", [" ".join(group.stages) or "-" for group in groups]),
-        _Column("files", [str(len(group.files)) for group in groups], right=True),
-        _Column("size", [size(group.size) for group in groups], right=True),
-        _Column("state", [_state(group) for group in groups]),
+        _Column.of("name", [group.name for group in groups]),
+        _Column.of("revision", [group.revision or "-" for group in groups]),
+        _Column.of("stages", [" ".join(group.stages) or "-" for group in groups]),
+        _Column.of("files", [str(len(group.files)) for group in groups], right=True),
+        _Column.of("size", [size(group.size) for group in groups], right=True),
+        _Column.of("state", [_state(group) for group in groups]),
         *(_values(groups, name) for name in values),
     ]
     for title, texts in (
@@ -50,7 +56,7 @@ def table(groups: Iterable[Group], values: Sequence[str] = (), room: int | None 
         ("subject", [group.commit.subject if group.commit else "" for group in groups]),
     ):
         if any(texts):
-            cells = [text or "-" for text in texts]
+            cells = [visible(text) or "-" for text in texts]
             columns.append(
                 _Column(title, cells if room is None else _cut(cells, _left(columns, title, room)))
             )
@@ -65,7 +71,7 @@ def _state(group: Group) -> str:
 def _values(groups: list[Group], name: str) -> _Column:
     found = [where.value(group, name) for group in groups]
     numbers = all(each is None or isinstance(each, float) for each in found)
-    return _Column(name, [where.said(each) for each in found], right=numbers)
+    return _Column.of(name, [where.said(each) for each in found], right=numbers)
 
 
 def _left(columns: list[_Column], title: str, room: int) -> int:

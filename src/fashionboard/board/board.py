@@ -56,7 +56,7 @@ class Board:
         self._view = view
         self._rows = Rows(view.folder)
         self._cache = cache
-        self._recorder = Recorder(self._git, cache)
+        self._recorder = Recorder(self._git, cache, tmp / "fashionboard" / "committed")
         self._runs = Runs(tmp)
         self._workspace = Live(root)
         self._processes = Processes()

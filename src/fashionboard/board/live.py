@@ -10,11 +10,12 @@ from pathlib import Path
 import psutil
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.utils.serialize import load_path
 
 from fashionboard import dvcfiles
 from fashionboard.board import group
 from fashionboard.board.group import Value
-from fashionboard.board.recorded import parameters_of
+from fashionboard.board.recorded import parameters_in, parameters_of
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
@@ -107,8 +108,15 @@ def _stages(repo: Repo) -> Iterator[_Stage]:
 
 
 def _parameters(repo: Repo) -> dict[str, Value]:
-    """Return the parameters that stages depend on, as their files have them now, named as `recorded` does."""
+    """Return the parameters of stages and of whole dvc.yaml, as their files have them now.
+
+    They are named as `recorded` does.
+    """
     found: dict[str, Value] = {}
+    for folder, name, path in _parameter_files(repo):
+        if path.is_file():
+            read = load_path(str(path), repo.fs)
+            found |= parameters_in(folder, name, read if isinstance(read, dict) else {})
     for stage in repo.index.stages:
         folder = Path(os.path.relpath(stage.wdir, repo.root_dir)).as_posix()
         for dependency in stage.params:
@@ -118,10 +126,21 @@ def _parameters(repo: Repo) -> dict[str, Value]:
     return found
 
 
+def _parameter_files(repo: Repo) -> Iterator[tuple[str, str, Path]]:
+    """Yield the folder of each dvc.yaml with files of parameters for the whole of it, and each such file."""
+    for described, names in repo.index._params.items():
+        parent = Path(described).parent
+        folder = Path(os.path.relpath(parent, repo.root_dir)).as_posix()
+        for name in names:
+            plain = posixpath.normpath(name)
+            yield folder, plain, parent / plain
+
+
 def _described(repo: Repo) -> Iterator[Path]:
     """Yield the files that say what `_stages` and `_parameters` return."""
     for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
         yield Path(repo.root_dir, name)
+    yield from (path for _, _, path in _parameter_files(repo))
     for stage in repo.index.stages:
         yield Path(stage.path)
         yield Path(stage.path).with_name("dvc.lock")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashionboard import dvcfiles
-from fashionboard.board import selection
+from fashionboard.board import fetch, selection
 from fashionboard.board.fetch import Remote
 from fashionboard.board.git import Git
 from fashionboard.board.group import Group, State
@@ -66,6 +66,8 @@ class Board:
         self._records: dict[str, Record] = {}
         self._names: dict[tuple[str, str], str] = {}
         self._held: dict[str, float] = {}
+        # what the remote answered for objects that it could not give
+        self._answers: dict[str, str] = {}
 
     def update(self, remote: Remote | None = None) -> None:
         """Look at everything and make the view show it; `remote` is asked for what is missing.
@@ -119,13 +121,7 @@ class Board:
         if self._request.all_commits:
             self._leave_out()
         if remote:
-            lists = [digest for digest in self._missing() if digest.endswith(".dir")]
-            for digest, content in remote.manifests(lists).items():
-                self._cache.learn(digest, content)
-            self._records = self._recorder.read(commits)
-            if wanted := self._missing():
-                remote.bring(wanted)
-            self._records = self._recorder.read(commits)
+            self._answers = fetch.bring(remote, self._cache, self._missing_anew)
 
     def _leave_out(self) -> None:
         """Show no commit that nobody asked for and whose outputs are none, or those of another."""
@@ -145,6 +141,10 @@ class Board:
                 seen.add(record.outputs)
         self.left_out = len(self._targets) - len(kept)
         self._targets = kept
+
+    def _missing_anew(self) -> set[str]:
+        self._records = self._recorder.read(target.commit for target in self._targets)
+        return self._missing()
 
     def _missing(self) -> set[str]:
         records = self._records.values()
@@ -222,6 +222,7 @@ class Board:
                     record.parameters,
                     record.metrics,
                     tuple(record.missing),
+                    fetch.answers(self._answers, record.missing),
                 )
         for each in watched.values():
             if each.state != "running":

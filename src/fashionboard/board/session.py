@@ -11,6 +11,7 @@ from pathlib import Path
 from fashionboard.board import board, fetch, server, view
 from fashionboard.board.board import Board
 from fashionboard.board.git import Git
+from fashionboard.board.group import Group
 from fashionboard.board.selection import Request, select
 from fashionboard.board.table import table
 from fashionboard.board.view import View
@@ -58,7 +59,7 @@ def run(options: Options) -> None:
         one.update(fetch.Remote(repo) if options.fetch else None)
         _check(one)
         print(table(one.groups.values()), file=sys.stderr if options.export == _STDOUT else sys.stdout)
-        advice = _advice(options, has_remote=fetch.is_configured(repo))
+        advice = _advice(has_remote=fetch.is_configured(repo))
         notes = list(_notes(one, shown, advice))
         print(*notes, sep="\n", end="\n" if notes else "", file=sys.stderr)
         if options.export:
@@ -99,9 +100,7 @@ def _check(one: Board) -> None:
         raise BoardError(f"expected {what}, found none in {names}; {reason}")
 
 
-def _advice(options: Options, has_remote: bool) -> str:
-    if options.fetch:
-        return "nor on the remote; whoever has them: `dvc push`, `dvc exp push`"
+def _advice(has_remote: bool) -> str:
     if has_remote:
         return "to bring them: fashionboard board --fetch {revision}"
     return "and there is no default remote to bring them from; run the pipeline, or `dvc remote add -d ...`"
@@ -110,13 +109,23 @@ def _advice(options: Options, has_remote: bool) -> str:
 def _notes(one: Board, shown: View, advice: str) -> Iterator[str]:
     yield from one.unread
     for group in one.groups.values():
-        if group.missing:
-            told = advice.format(revision=group.revision)
-            yield f"{group.name}: not in the cache: {', '.join(group.missing)}; {told}"
+        yield from _missing(group, advice.format(revision=group.revision))
     if one.left_out:
         yield f"{one.left_out} commits are left out: they have no outputs, or those of one that is shown"
     if shown.copied:
         yield f"{shown.copied} files were copied: this system allows no links there"
+
+
+def _missing(group: Group, advice: str) -> Iterator[str]:
+    """Say what of a group is not in the cache; `advice` is for what no remote was asked for."""
+    asked = {told: [each for each in group.missing if group.answers.get(each) == told] for told in ("", None)}
+    nowhere = "nor on the remote; whoever has them: `dvc push`, `dvc exp push`"
+    for outputs, told in ((asked[""], nowhere), (asked[None], advice)):
+        if outputs:
+            yield f"{group.name}: not in the cache: {', '.join(outputs)}; {told}"
+    for output, reason in group.answers.items():
+        if reason:
+            yield f"{group.name}: {output}: expected to bring it from the remote, found: {reason}; try again"
 
 
 def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterable[str]]) -> None:

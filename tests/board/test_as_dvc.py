@@ -13,6 +13,7 @@ from fashionboard import dvcfiles
 from fashionboard.board.live import Live
 from fashionboard.errors import DataError
 from tests.repository import Repository
+from tests.servers import board, eventually, rows
 from tests.written import SETTINGS, commit, events, lock, pipeline, read, store, written
 
 
@@ -313,3 +314,37 @@ def test_what_git_keeps_is_shown_by_the_board(tmp_path: Path) -> None:
     (link,) = Path(done.stdout.splitlines()[-1]).glob("main/train/*")
     assert link.read_bytes() == (repository.path / "logs" / "a.tfevents").read_bytes()
     assert repository.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_an_experiment_without_parameters_has_a_row(tmp_path: Path, fast: bool) -> None:
+    """With its metrics, beside one that has parameters and alone; so has a commit that is asked for."""
+    repository = written(tmp_path / "r", {})
+    log, number = store(repository).put(events(tmp_path)), store(repository).put(b'{"accuracy": 0.5}')
+    stage = {"outs": ["a.tfevents"], "metrics": ["m.json"]}
+    files = {"dvc.yaml": pipeline({"s": stage}), "dvc.lock": lock(s={"a.tfevents": log, "m.json": number})}
+    baseline = commit(repository, files)
+
+    def experiment(name: str) -> str:
+        made = commit(repository, {**files, "note": name})
+        repository.git("update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/{name}", made)
+        repository.git("reset", "-q", "--hard", baseline)
+        return made[:7]
+
+    bare = experiment("bare")
+    with board(repository.path, "HEAD", "--experiments", "--", f"--load_fast={str(fast).lower()}") as served:
+
+        def found() -> dict[str, Any]:
+            return {name: (each["hparams"], metrics(each)) for name, each in rows(served.address).items()}
+
+        scores = {"accuracy": 0.5}
+        only = {"bare": ({"revision": bare}, scores), "main": ({"revision": baseline[:7]}, scores)}
+        eventually(found, only)
+        files["dvc.yaml"] = pipeline({"s": stage}, params=["params.yaml"])
+        files["params.yaml"] = "lr: 0.25\n"
+        experiment("tuned")
+        eventually(found, only | {"tuned": ({"lr": 0.25}, scores)})
+
+
+def metrics(row: Mapping[str, Any]) -> dict[str, float]:
+    return {each["name"]["tag"]: each["value"] for each in row["metricValues"] if not each["name"]["group"]}

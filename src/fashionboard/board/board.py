@@ -9,7 +9,7 @@ from fashionboard import dvcfiles
 from fashionboard.board import fetch, selection
 from fashionboard.board.fetch import Remote
 from fashionboard.board.git import Git
-from fashionboard.board.group import Group, State
+from fashionboard.board.group import Group, State, Value
 from fashionboard.board.live import Live, Processes
 from fashionboard.board.recorded import Record, Recorder
 from fashionboard.board.rows import Rows
@@ -214,12 +214,14 @@ class Board:
                 yield Group(name, target.baseline[:_SHORT], "running", files, watched[key].live.parameters)
             else:
                 record = self._records[target.commit]
+                revision = target.commit[:_SHORT]
+                has_row = record.metrics or target.kind == "experiment"
                 yield Group(
                     name,
-                    target.commit[:_SHORT],
+                    revision,
                     target.kind,
                     record.files,
-                    record.parameters,
+                    record.parameters or (_stand_in(revision) if has_row else {}),
                     record.metrics,
                     tuple(record.missing),
                     fetch.answers(self._answers, record.missing),
@@ -250,7 +252,8 @@ class Board:
             watched.name = watched.ended
         name = watched.ended
         files = self._files(watched)
-        return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
+        revision = watched.run.baseline[:_SHORT]
+        return Group(name, revision, watched.state, files, watched.live.parameters or _stand_in(revision))
 
     def _show(self, group: Group, row: bool) -> None:
         if row and group.name in self._rows and not self._rows.holds(group):
@@ -266,6 +269,11 @@ class Board:
     def _remove(self, name: str) -> None:
         self._rows.drop(name)
         self._view.drop(name)
+
+
+def _stand_in(revision: str) -> dict[str, Value]:
+    """Return a parameter for a row without any: TensorBoard shows no metrics where no row has one."""
+    return {"revision": revision}
 
 
 def changes(before: dict[str, Group], after: dict[str, Group]) -> Iterator[str]:

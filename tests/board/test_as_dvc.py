@@ -87,6 +87,13 @@ def test_top_level_parameters_of_a_folder_beside_those_of_a_stage(tmp_path: Path
     workspace = Live(repository.path)
     workspace.files()
     assert workspace.parameters == read(repository).parameters | {"deep/lr": 2}
+    # a dvc.yaml without stages, too, is looked at again when it has changed
+    (repository.path / "deep" / "dvc.yaml").write_text(pipeline({}, params=["params.yaml"]))
+    workspace.files()
+    assert workspace.parameters == {"deep/lr": 2, "deep/seed": 3}
+    (repository.path / "deep" / "dvc.yaml").write_text(pipeline({}, params=["../up.yaml"]))
+    workspace.files()
+    assert workspace.parameters == {"deep/../up.yaml:x": 4}
 
 
 def test_top_level_parameters_that_are_an_output(tmp_path: Path) -> None:
@@ -108,10 +115,11 @@ def test_top_level_parameters_that_are_an_output(tmp_path: Path) -> None:
 
 
 def test_a_file_of_parameters_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    files = {"dvc.yaml": pipeline({}, params=["a.json", "b.py", "c.yaml"]), "c.yaml": "d: 1\n"}
-    repository = written(tmp_path / "r", {**files, "a.json": "{", "b.py": "def ("})
+    files = {"dvc.yaml": pipeline({}, params=["a.json", "b.py", "c.yaml", "d.py"]), "c.yaml": "d: 1\n"}
+    broken = {"a.json": "{", "b.py": "def (", "d.py": "-" * 100_000}
+    repository = written(tmp_path / "r", {**files, **broken})
     record = read(repository)
-    assert record.unread == ("a.json cannot be read", "b.py cannot be read")
+    assert record.unread == tuple(f"{name} cannot be read" for name in broken)
     assert record.parameters == {"c.yaml:d": 1}
 
 
@@ -199,12 +207,22 @@ def test_what_dvcignore_names_is_not_read(tmp_path: Path) -> None:
         repository.git("reset", "-q", "--hard", "HEAD~1")
 
 
-def test_a_dvcignore_that_is_no_text_is_told(tmp_path: Path) -> None:
-    repository = written(tmp_path / "r", {".dvcignore": b"\xff\n"})
-    commit(repository, everywhere(repository, [""]))
+@pytest.mark.parametrize("damage", [b"\xff", b"!", b"x\\", b"[z-a]"])
+def test_a_dvcignore_that_cannot_be_read_is_told(tmp_path: Path, damage: bytes) -> None:
+    """What the others name is not read."""
+    repository = written(tmp_path / "r", {"a/.dvcignore": damage + b"\n", ".dvcignore": "b\n"})
+    commit(repository, everywhere(repository, ["", "a/", "b/"]))
     record = read(repository)
-    assert record.unread == (".dvcignore cannot be read",)
-    assert len(record.files) == 2
+    assert record.unread == ("a/.dvcignore cannot be read",)
+    assert len(record.files) == 4
+
+
+def test_lists_that_cannot_be_put_together_are_told(tmp_path: Path) -> None:
+    repository = written(tmp_path / "r", {".dvcignore": "b\n", "a/.dvcignore": "\\\\\n"})
+    commit(repository, everywhere(repository, ["", "a/", "b/"]))
+    record = read(repository)
+    assert record.unread == (".dvcignore cannot be read", "a/.dvcignore cannot be read")
+    assert len(record.files) == 6
 
 
 @pytest.mark.parametrize("top", ["", "part"])

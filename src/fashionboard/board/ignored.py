@@ -1,10 +1,14 @@
 """Which files of a commit DVC does not read: those that .dvcignore names, and other DVC repositories."""
 
 import posixpath
+import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 
 from dvc.fs import MemoryFileSystem
 from dvc.ignore import DvcIgnoreFilter
+
+from fashionboard.errors import DataError
 
 NAME = ".dvcignore"
 _OWN = ".dvc"
@@ -22,8 +26,18 @@ def visible(paths: Iterable[str], ignores: Mapping[str, bytes], marking: Iterabl
     ignores: what each .dvcignore holds, by its path. marking: files that mark repositories.
 
     Raises:
-        UnicodeDecodeError: a .dvcignore is no text.
+        DataError: a .dvcignore is no text, or holds what is no pattern.
     """
+    try:
+        with warnings.catch_warnings():
+            # what DVC says to whoever runs it of patterns that it takes
+            warnings.simplefilter("ignore", FutureWarning)
+            return _visible(paths, ignores, marking)
+    except (ValueError, re.error):
+        raise DataError(f"{NAME}: expected patterns, found something else") from None
+
+
+def _visible(paths: Iterable[str], ignores: Mapping[str, bytes], marking: Iterable[str]) -> set[str]:
     files = MemoryFileSystem(global_store=False)
     files.makedirs(_ROOT)
     for path, content in {**dict.fromkeys(marking, b""), **ignores}.items():

@@ -140,6 +140,7 @@ def _described(repo: Repo) -> Iterator[Path]:
     """Yield the files that say what `_stages` and `_parameters` return."""
     for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
         yield Path(repo.root_dir, name)
+    yield from map(Path, repo.index._params)
     yield from (path for _, _, path in _parameter_files(repo))
     for stage in repo.index.stages:
         yield Path(stage.path)

@@ -104,8 +104,13 @@ class Trees:
     def _look_for(self, told: dict[str, str], paths: Iterable[str]) -> tuple[set[str], tuple[str, ...]]:
         lists = {path: self._parsed[_kind(path), digest] for path, digest in told.items() if _is_list(path)}
         ignores = {path: content for path, content in lists.items() if isinstance(content, bytes)}
+        marking = list(filter(ignored.marks, told))
+        try:
+            visible = ignored.visible(paths, ignores, marking)
+        except DataError:
+            # each is right, but DVC, which puts them together, cannot read them either
+            ignores, visible = {}, ignored.visible(paths, {}, marking)
         unread = tuple(f"{path} cannot be read" for path in lists if path not in ignores)
-        visible = ignored.visible(paths, ignores, filter(ignored.marks, told))
         # without its dvc.yaml, a dvc.lock is nobody's
         hidden = {path for path in paths if path.endswith("dvc.yaml")} - visible
         return visible - {f"{path.removesuffix('yaml')}lock" for path in hidden}, unread
@@ -171,7 +176,10 @@ def _parse(path: str, content: bytes) -> _Parsed:
             return dvcfiles.stages(text)
         if path.endswith("dvc.yaml"):
             return dvcfiles.metrics(text)
-        return content if _is_list(path) else {"": dvcfiles.tracked(text)}
+        if _is_list(path):
+            ignored.visible((), {ignored.NAME: content}, ())
+            return content
+        return {"": dvcfiles.tracked(text)}
     except (DataError, UnicodeDecodeError) as error:
         return str(error)
 

@@ -13,7 +13,16 @@ from fashionboard import dvcfiles
 from fashionboard.errors import DataError
 
 # what a damaged file may raise, from being no text to being nested a thousand times
-_DAMAGED = (DvcException, ValueError, SyntaxError, RecursionError, TypeError, LookupError, AttributeError)
+_DAMAGED = (
+    DvcException,
+    ValueError,
+    SyntaxError,
+    RecursionError,
+    MemoryError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)
 
 
 def read(path: str, content: bytes) -> dict[str, Any]:

@@ -334,6 +334,11 @@ def exact(pattern: str) -> str | None:
     return None if "*" in pattern else pattern.replace("[[]", "[")
 
 
+def is_digest(md5: str) -> bool:
+    """Tell whether `md5` can be the name of an object; nothing else may become part of a path."""
+    return _DIGEST.fullmatch(md5) is not None
+
+
 class Cache:
     """A folder in which DVC keeps the bytes of outputs, by md5.
 

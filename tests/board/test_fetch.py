@@ -239,6 +239,27 @@ def test_what_the_remote_was_not_asked_for_is_not_said_to_be_nowhere(tmp_path: P
         assert f"; to bring them: fashionboard board --fetch {made[:7]}\n" in served.said
 
 
+def test_what_is_no_md5_never_becomes_a_path(tmp_path: Path) -> None:
+    """DVC removes from a cache what has not its md5, wherever that leads."""
+    repository, remote = with_remote(tmp_path)
+    victims = [tmp_path / "victim", repository.path / "victim", repository.path / ".dvc" / "victim"]
+    for victim in victims:
+        victim.write_text("precious")
+    # an object's path is <cache>/files/md5/<two digits>/<the rest>
+    ways = [f"..{'/..' * depth}/victim" for depth in range(8)]
+    ways += [f"{way}.dir" for way in ways]
+    outputs = {f"{number}.tfevents": way for number, way in enumerate(ways)}
+    commit(repository, {"dvc.yaml": pipeline({"s": {}}), "dvc.lock": lock(s=outputs)})
+    remote.put(b"x")
+    done = call(repository, "main", "--fetch")
+    assert done.returncode == 0
+    for output in outputs:
+        assert f"main: {output}: expected to bring it from the remote, found: something else" in done.stderr
+    for victim in victims:
+        assert victim.read_text() == "precious"
+    assert not cached(repository)
+
+
 def test_what_dvc_2_has_pushed_is_brought(tmp_path: Path) -> None:
     """It kept everything a folder higher."""
     repository, remote = with_remote(tmp_path)

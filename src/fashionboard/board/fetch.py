@@ -10,6 +10,7 @@ from dvc.fs.callbacks import TqdmCallback
 from dvc.repo import Repo
 from dvc_data.hashfile.db import HashFileDB
 
+from fashionboard import dvcfiles
 from fashionboard.dvcfiles import Cache
 from fashionboard.errors import BoardError, DataError
 
@@ -43,7 +44,7 @@ class Remote:
     def manifests(self, digests: Iterable[str]) -> dict[str, bytes]:
         """Return the lists of files of outputs, by md5, as far as they can be read; nothing is kept."""
         found: dict[str, bytes] = {}
-        for digest in digests:
+        for digest in filter(dvcfiles.is_digest, digests):
             for store, _ in self._stores:
                 # whatever it is, `bring` asks again, and says why it is not to be had
                 with contextlib.suppress(Exception):
@@ -58,7 +59,9 @@ class Remote:
 
         Return why by the md5 of each that could not be brought; `LACKING` if the remote has none such.
         """
-        reasons = dict.fromkeys(digests, LACKING)
+        asked = set(digests)
+        reasons = dict.fromkeys(filter(dvcfiles.is_digest, asked), LACKING)
+        others = dict.fromkeys(asked - reasons.keys(), "something else than its md5 in a file of DVC's")
         for store, cache in self._stores:
             failed = _copy(store, cache, sorted(reasons)) if reasons else {}
             for digest in list(reasons):
@@ -66,7 +69,7 @@ class Remote:
                     del reasons[digest]
                 elif not isinstance(failed[digest], FileNotFoundError):
                     reasons[digest] = _reason(failed[digest])
-        return reasons
+        return reasons | others
 
 
 def _copy(store: HashFileDB, cache: HashFileDB, digests: list[str]) -> dict[str, BaseException]:

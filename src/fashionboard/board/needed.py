@@ -30,7 +30,7 @@ def assets(path: str, config: Path) -> Iterator[str]:
 
     try:
         described = text_format.Parse(config.read_text(encoding="utf-8"), ProjectorConfig())
-    except (text_format.ParseError, ValueError, OSError):
+    except (text_format.ParseError, ValueError, RecursionError, OSError):
         return  # nor does the projector show anything then
     for each in described.embeddings:
         for name in (each.tensor_path, each.metadata_path, each.bookmarks_path, each.sprite.image_path):

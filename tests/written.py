@@ -94,9 +94,9 @@ def store(repository: Repository) -> Store:
     return Store(repository.path / ".dvc" / "cache")
 
 
-def read(repository: Repository, revision: str = "HEAD") -> Record:
-    """Return what the board reads of a commit."""
+def read(repository: Repository, revision: str = "HEAD", kept: Path | None = None) -> Record:
+    """Return what the board reads of a commit; kept: where it lays what git keeps."""
     git = Git(repository.path)
     commit = git.commit(revision) or ""
-    kept = repository.path / ".dvc" / "tmp" / "kept"
-    return Recorder(git, Cache(store(repository).path), kept).read([commit])[commit]
+    folder = kept or repository.path / ".dvc" / "tmp" / "kept"
+    return Recorder(git, Cache(store(repository).path), folder).read([commit])[commit]

@@ -327,6 +327,11 @@ def test_what_git_keeps_is_shown_by_the_board(tmp_path: Path) -> None:
         repository,
         {"dvc.yaml": pipeline({"train": stage}), "dvc.lock": lock(train={"logs": f"{'0' * 32}.dir"})},
     )
+    # where they cannot be laid, that is told, and the rest is read
+    (tmp_path / "file").touch()
+    record = read(repository, kept=tmp_path / "file")
+    assert record.unread == (f"{tmp_path / 'file'} cannot be written (File exists)",)
+    assert record.missing.keys() == {"logs"}
     done = repository.run("fashionboard", "board", "main", "--no-serve")
     assert "not in the cache" not in done.stdout
     (link,) = Path(done.stdout.splitlines()[-1]).glob("main/train/*")

@@ -14,6 +14,7 @@ class Committed:
         """folder: is made when it is needed; without one, nothing is kept or found."""
         self._git = git
         self._folder = folder
+        self.problem = ""
 
     def place(self, blob: str) -> Path | None:
         """Return where the bytes of a blob lie, or would lie; None if there is no folder for them."""
@@ -25,7 +26,10 @@ class Committed:
         return path if path and path.is_file() and not path.is_symlink() else None
 
     def keep(self, blobs: Iterable[str]) -> None:
-        """Write the bytes of these blobs, as far as they are not there."""
+        """Write the bytes of these blobs, as far as they are not there; `problem` tells why one is not."""
         for blob, content in self._git.contents(each for each in blobs if not self.find(each)):
             if content is not None and (path := self.place(blob)):
-                outputs.write_bytes(path, content)
+                try:
+                    outputs.write_bytes(path, content)
+                except OSError as error:
+                    self.problem = f"{path.parent} cannot be written ({error.strerror})"

@@ -126,12 +126,14 @@ class Trees:
             if needed.is_config(path) and (config := self._committed.find(blob))
             for asset in needed.assets(path, config)
         }
-        if not named:
-            return trees
-        found = self._git.files(kept, named.__contains__)
+        found = self._git.files(kept, named.__contains__) if named else {}
         self._committed.keep(blob for files in found.values() for blob in files.values())
-        more = {commit: replace(tree, events=tree.events | found[commit]) for commit, tree in kept.items()}
-        return trees | more
+        for commit, tree in kept.items():
+            events = tree.events | found.get(commit, {})
+            lies = all(map(self._committed.find, events.values()))
+            unread = tree.unread if lies else (*tree.unread, self._committed.problem)
+            trees[commit] = replace(tree, events=events, unread=tuple(filter(None, unread)))
+        return trees
 
 
 def _stages(parsed: dict[str, _Parsed], declared: dict[str, Metrics]) -> Iterator[Recorded]:

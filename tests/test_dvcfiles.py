@@ -295,3 +295,34 @@ def test_a_run_is_one_in_dvcs_folder_for_copies(tmp_path: Path) -> None:
         text = f'{{"status": 2, "root_dir": "{root}", "baseline_rev": "a"}}'
         (folder / f"{number}.run").write_text(text)
     assert [run.root for run in dvcfiles.Runs(tmp).read()] == roots[:2]
+
+
+def test_outputs_whose_files_are_told_in_the_lock_have_the_md5_of_their_list() -> None:
+    files = "[{relpath: b, md5: '2', cloud: {s3: {version_id: v}}}, {relpath: a/c, md5: '1'}, {relpath: d}]"
+    (stage,) = dvcfiles.stages(f"stages: {{a: {{cmd: x, outs: [{{path: o, files: {files}}}]}}}}").values()
+    assert stage.listed == {"o": {"b": "2", "a/c": "1"}}
+    manifest = b'[{"md5": "1", "relpath": "a/c"}, {"md5": "2", "relpath": "b"}]'
+    assert stage.outputs == {"o": f"{hashlib.md5(manifest).hexdigest()}.dir"}
+    tracked = dvcfiles.tracked(f"wdir: ..\nouts: [{{path: o, files: {files}}}]\n")
+    assert (tracked.outputs, tracked.listed, tracked.folder) == (stage.outputs, stage.listed, "..")
+
+
+@pytest.mark.parametrize("text", ["metrics: [{}]", "params: [{}]", "params: [1]"])
+def test_a_damaged_list_of_a_dvc_yaml_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match=r"^dvc\.yaml: expected stages"):
+        dvcfiles.metrics(text)
+
+
+@pytest.mark.parametrize("files", ["5", "[5]", "[{relpath: 5, md5: a}]", "[{md5: a}]", "{a: b}"])
+def test_a_damaged_list_of_files_in_a_lock_is_refused(files: str) -> None:
+    with pytest.raises(DataError, match=r"^dvc\.lock: expected stages"):
+        dvcfiles.stages(f"stages: {{a: {{cmd: x, outs: [{{path: o, files: {files}}}]}}}}")
+
+
+def test_files_of_a_whole_dvc_yaml_are_told_from_its_folder() -> None:
+    text = "stages: {a: {cmd: x, wdir: w}}\nmetrics: [w/m.json, 'n[1].json', '${x}.toml']\nparams: [./p.yaml]"
+    metrics = dvcfiles.metrics(text)
+    assert metrics.match("a", "m.json") and not metrics.match("a", "w/m.json")
+    assert metrics.match("b", "w/m.json") and metrics.below("b", "w")
+    assert [dvcfiles.exact(each) for each in metrics.top] == ["w/m.json", "n[1].json", None]
+    assert metrics.of_parameters.match("b", "p.yaml") and not metrics.match("c", "p.yaml")

@@ -10,8 +10,10 @@ The only module that knows them. Formats, as DVC 3.67 writes them:
   process; with `--temp` by `<tmp>/exps/standalone/run/<id>/<id>.run`.
 """
 
+import hashlib
 import json
 import os
+import posixpath
 import re
 import stat
 from dataclasses import dataclass, field
@@ -66,7 +68,16 @@ for _kind, _pattern, _first in (
     _Loader.add_implicit_resolver(_TAG + _kind, re.compile(f"(?:{_pattern})$"), list(_first))
 _Loader.add_constructor(f"{_TAG}int", _Loader.integer)
 # what a damaged file may raise, from being no YAML to being nested a thousand times
-_DAMAGED = (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+_DAMAGED = (
+    yaml.YAMLError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+    StopIteration,
+)
 
 
 def load(text: str | bytes) -> Any:
@@ -86,13 +97,17 @@ class Stage:
     """What dvc.lock records of a stage.
 
     dependencies, outputs: their md5 by path; parameters: their values by dotted name, those of
-    another file than params.yaml as `file:name`.
+    another file than params.yaml as `file:name`. listed: of the outputs whose files are told in the
+    file itself, as for a remote that keeps versions, the md5 of each by its path in the output.
+    folder: from which a .dvc file tells its paths.
     """
 
     command: str = ""
     dependencies: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, object] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
+    listed: dict[str, dict[str, str]] = field(default_factory=dict)
+    folder: str = ""
 
     @property
     def inputs(self) -> dict[str, object]:
@@ -175,7 +190,10 @@ def tracked(text: str) -> Stage:
         DataError: it is not a .dvc file.
     """
     try:
-        return Stage(outputs=_md5s(_load(text), "outs"))
+        recorded = _load(text)
+        listed = _listed_outputs(recorded)
+        outputs = _md5s(recorded, "outs") | _digests(listed)
+        return Stage(outputs=outputs, listed=listed, folder=str(recorded.get("wdir") or ""))
     except _DAMAGED:
         raise DataError("expected a .dvc file with its outputs, found something else") from None
 
@@ -185,22 +203,43 @@ def _stage(recorded: dict[str, Any]) -> Stage:
     for file, values in recorded.get("params", {}).items():
         parameters |= flat(values, "" if file == "params.yaml" else f"{file}:")
     command = recorded["cmd"]
+    listed = _listed_outputs(recorded)
     return Stage(
         command if isinstance(command, str) else "\n".join(command),
         _md5s(recorded, "deps"),
         parameters,
-        _md5s(recorded, "outs"),
+        _md5s(recorded, "outs") | _digests(listed),
+        listed,
     )
 
 
-def _md5s(stage: dict[str, Any], kind: str) -> dict[str, str]:
+def _md5s(recorded: dict[str, Any], kind: str, name: str = "path") -> dict[str, str]:
     found = {}
-    for each in stage.get(kind) or []:
+    for each in recorded.get(kind) or []:
         if not isinstance(each, dict):
             raise TypeError("not a list of dictionaries")
         # what lies on a server has another digest
         if "md5" in each:
-            found[_text(each["path"])] = _text(each["md5"])
+            found[_text(each[name])] = _text(each["md5"])
+    return found
+
+
+def _listed_outputs(stage: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the md5 of each file of each output that tells them."""
+    return {
+        _text(each["path"]): _md5s(each, "files", "relpath")
+        for each in stage.get("outs") or []
+        if each.get("files")
+    }
+
+
+def _digests(listed: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Return the md5 that DVC gives to each list of files."""
+    found = {}
+    for output, files in listed.items():
+        entries = [{"md5": files[path], "relpath": path} for path in sorted(files)]
+        digest = hashlib.md5(json.dumps(entries).encode(), usedforsecurity=False).hexdigest()
+        found[output] = f"{digest}.dir"
     return found
 
 
@@ -226,11 +265,18 @@ class Metrics:
     """Which paths a dvc.yaml declares as metrics: patterns by stage, and those of the whole file.
 
     folders: the working directories of stages that have one, from which their paths are told.
+    parameters: the files that hold parameters for the whole dvc.yaml, whether a stage reads them or not.
     """
 
     by_stage: dict[str, tuple[str, ...]] = field(default_factory=dict)
     top: tuple[str, ...] = ()
     folders: dict[str, str] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def of_parameters(self) -> "Metrics":
+        """The same with its files of parameters for those of metrics."""
+        return Metrics(top=self.parameters, folders=self.folders)
 
     def folder(self, stage: str) -> str:
         """Return a stage's working directory, from the dvc.yaml's; "" where it is the same."""
@@ -238,20 +284,29 @@ class Metrics:
 
     def match(self, stage: str, path: str) -> bool:
         """Tell whether the output `path` of a stage is one; `train@1` is one of the stages `train`."""
-        return any(fnmatchcase(path, pattern) for pattern in self._patterns(stage))
+        own = _is_one(path, self._own(stage))
+        return own or (bool(self.top) and _is_one(self._from_top(stage, path), self.top))
 
     def below(self, stage: str, folder: str) -> bool:
         """Tell whether one may lie in `folder`, an output of a stage."""
-        depth = folder.count("/") + 1
-        tops = (
-            "/".join(pattern.split("/")[:depth])
-            for pattern in self._patterns(stage)
-            if pattern.count("/") >= depth
-        )
-        return any(fnmatchcase(folder, top) for top in tops)
+        own = _may_lie_in(folder, self._own(stage))
+        return own or (bool(self.top) and _may_lie_in(self._from_top(stage, folder), self.top))
 
-    def _patterns(self, stage: str) -> tuple[str, ...]:
-        return (*self.by_stage.get(stage, self.by_stage.get(stage.split("@")[0], ())), *self.top)
+    def _own(self, stage: str) -> tuple[str, ...]:
+        return self.by_stage.get(stage, self.by_stage.get(stage.split("@")[0], ()))
+
+    def _from_top(self, stage: str, path: str) -> str:
+        return posixpath.normpath(posixpath.join(self.folder(stage), path))
+
+
+def _is_one(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def _may_lie_in(folder: str, patterns: tuple[str, ...]) -> bool:
+    depth = folder.count("/") + 1
+    tops = ("/".join(each.split("/")[:depth]) for each in patterns if each.count("/") >= depth)
+    return any(fnmatchcase(folder, top) for top in tops)
 
 
 def metrics(text: str) -> Metrics:
@@ -265,14 +320,26 @@ def metrics(text: str) -> Metrics:
         stages = {name: each.get("do") or each for name, each in (declared.get("stages") or {}).items()}
         by_stage = {name: _patterns(each.get("metrics")) for name, each in stages.items()}
         folders = {name: str(each["wdir"]) for name, each in stages.items() if each.get("wdir")}
-        return Metrics(by_stage, _patterns(declared.get("metrics")), folders)
+        tops = [_patterns(declared.get(kind)) for kind in ("metrics", "params")]
+        return Metrics(by_stage, tops[0], folders, tops[1])
     except _DAMAGED:
         raise DataError("dvc.yaml: expected stages and metrics, found something else") from None
 
 
 def _patterns(entries: list[Any] | None) -> tuple[str, ...]:
     paths = [next(iter(each)) if isinstance(each, dict) else each for each in entries or []]
-    return tuple(re.sub(r"\$\{.*?\}", "*", path.replace("[", "[[]")) for path in paths)
+    plain = (posixpath.normpath(_text(path)).replace("[", "[[]") for path in paths)
+    return tuple(re.sub(r"\$\{.*?\}", "*", path) for path in plain)
+
+
+def exact(pattern: str) -> str | None:
+    """Return the one path that a pattern of `Metrics` stands for, None if there may be several."""
+    return None if "*" in pattern else pattern.replace("[[]", "[")
+
+
+def is_digest(md5: str) -> bool:
+    """Tell whether `md5` can be the name of an object; nothing else may become part of a path."""
+    return _DIGEST.fullmatch(md5) is not None
 
 
 class Cache:
@@ -329,6 +396,8 @@ class Cache:
         path = f"{folder}/{name}"
         try:
             kind = os.lstat(path).st_mode
+        except PermissionError:
+            raise  # it may well be there
         except OSError:
             return None
         if stat.S_ISREG(kind):

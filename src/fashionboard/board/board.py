@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fashionboard import dvcfiles, errors
-from fashionboard.board import selection
+from fashionboard.board import fetch, selection
 from fashionboard.board.commits import Commit, Commits
 from fashionboard.board.fetch import Remote
 from fashionboard.board.git import Git
-from fashionboard.board.group import Group, State
+from fashionboard.board.group import Group, State, Value
 from fashionboard.board.live import Live, Processes
 from fashionboard.board.recorded import Record, Recorder
 from fashionboard.board.rows import Rows
@@ -64,7 +64,7 @@ class Board:
         self._filter = chosen or Filter()
         self._rows = Rows(view.folder)
         self._cache = cache
-        self._recorder = Recorder(self._git, cache)
+        self._recorder = Recorder(self._git, cache, tmp / "fashionboard" / "committed")
         self._commits = Commits(self._git)
         self._said: dict[str, Commit] = {}
         self._runs = Runs(tmp)
@@ -76,6 +76,8 @@ class Board:
         self._targets: list[Target] = []
         self._records: dict[str, Record] = {}
         self._names: dict[tuple[str, str], str] = {}
+        # what the remote answered for objects that it could not give
+        self._answers: dict[str, str] = {}
 
     def update(self, remote: Remote | None = None) -> None:
         """Look at everything and make the view show it; `remote` is asked for what is missing.
@@ -173,18 +175,7 @@ class Board:
         if self._request.all_commits:
             self._leave_out()
         if remote:
-            self._bring(remote)
-
-    def _bring(self, remote: Remote) -> None:
-        """Bring what is missing, lists of files first."""
-        commits = [target.commit for target in self._targets]
-        lists = [digest for digest in self._missing() if digest.endswith(".dir")]
-        for digest, content in remote.manifests(lists).items():
-            self._cache.learn(digest, content)
-        self._records = self._recorder.read(commits)
-        if wanted := self._missing():
-            remote.bring(wanted)
-        self._records = self._recorder.read(commits)
+            self._answers = fetch.bring(remote, self._cache, self._missing_anew)
 
     def _leave_out(self) -> None:
         """Show no commit that nobody asked for and whose outputs are none, or those of another."""
@@ -204,6 +195,10 @@ class Board:
                 seen.add(record.outputs)
         self.left_out = len(self._targets) - len(kept)
         self._targets = kept
+
+    def _missing_anew(self) -> set[str]:
+        self._records = self._recorder.read(target.commit for target in self._targets)
+        return self._missing()
 
     def _missing(self) -> set[str]:
         records = self._records.values()
@@ -276,14 +271,17 @@ class Board:
                     yield Group(name, target.baseline[:_SHORT], "running", files, parameters)
             else:
                 record = self._records[target.commit]
+                revision = target.commit[:_SHORT]
+                has_row = record.metrics or target.kind == "experiment"
                 yield Group(
                     name,
-                    target.commit[:_SHORT],
+                    revision,
                     target.kind,
                     record.files,
-                    record.parameters,
+                    record.parameters or (_stand_in(revision) if has_row else {}),
                     record.metrics,
                     tuple(record.missing),
+                    fetch.answers(self._answers, record.missing),
                     self._said[target.commit],
                 )
         for each in watched.values():
@@ -313,7 +311,8 @@ class Board:
             watched.name = watched.ended
         name = watched.ended
         files = self._files(watched)
-        return Group(name, watched.run.baseline[:_SHORT], watched.state, files, watched.live.parameters)
+        revision = watched.run.baseline[:_SHORT]
+        return Group(name, revision, watched.state, files, watched.live.parameters or _stand_in(revision))
 
     def _show(self, group: Group, row: bool) -> None:
         if not self._rows.holds(group, row):
@@ -327,6 +326,11 @@ class Board:
     def _remove(self, name: str) -> None:
         self._rows.drop(name)
         self._view.drop(name)
+
+
+def _stand_in(revision: str) -> dict[str, Value]:
+    """Return a parameter for a row without any: TensorBoard shows no metrics where no row has one."""
+    return {"revision": revision}
 
 
 def changes(before: dict[str, Group], after: dict[str, Group]) -> Iterator[str]:

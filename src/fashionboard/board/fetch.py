@@ -1,58 +1,81 @@
 """Bring what the board misses from DVC's remote, and nothing else."""
 
-import logging
-from collections.abc import Iterable
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from dvc.exceptions import DvcException
+from dvc.fs.callbacks import TqdmCallback
 from dvc.repo import Repo
-from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.db import HashFileDB
 
-from fashionboard import errors, private
+from fashionboard import dvcfiles, errors, private
 from fashionboard.board import opening
-from fashionboard.errors import BoardError, FashionboardError
+from fashionboard.dvcfiles import Cache
+from fashionboard.errors import BoardError, DataError, FashionboardError
+
+# that the remote has no such object, among the reasons for which one could not be brought
+LACKING = ""
 
 
 class Remote:
     """The default remote of a DVC repository, as the workspace's configuration names it."""
 
     def __init__(self, repo: Repo) -> None:
-        """Raises BoardError if there is no default remote, or none of a kind that can be read."""
+        """Raises BoardError if there is no default remote, or it cannot be read."""
         self._repo = repo
         try:
-            self._store = repo.cloud.get_remote_odb()
+            # the second is where DVC 2 kept everything
+            self._stores = (
+                (repo.cloud.get_remote_odb(), repo.cache.local),
+                (repo.cloud.get_remote_odb(hash_name="md5-dos2unix"), repo.cache.legacy),
+            )
         except (DvcException, ImportError, OSError) as error:
             raise BoardError(f"--fetch: expected a default remote, found: {error}") from None
+        try:
+            store, _ = self._stores[0]
+            store.fs.exists(store.path)
+        except PermissionError:
+            pass  # its objects may still be read
+        except Exception as error:
+            raise BoardError(
+                f"--fetch: expected to read the remote, found: {_reason(error)}; try again"
+            ) from None
 
     def manifests(self, digests: Iterable[str]) -> dict[str, bytes]:
-        """Return the lists of files of outputs, by md5, as far as the remote has them; nothing is kept."""
+        """Return the lists of files of outputs, by md5, as far as they can be read; nothing is kept."""
         found: dict[str, bytes] = {}
-        for digest in digests:
-            try:
-                found[digest] = self._store.fs.cat_file(self._store.oid_to_path(digest))
-            except FileNotFoundError:
-                continue
-            except Exception as error:
-                raise _failed(error) from None
+        for digest in filter(dvcfiles.is_digest, digests):
+            for store, _ in self._stores:
+                # whatever it is, `bring` asks again, and says why it is not to be had
+                with contextlib.suppress(Exception):
+                    content = store.fs.cat_file(store.oid_to_path(digest))
+                    if hashlib.md5(content, usedforsecurity=False).hexdigest() == digest.removesuffix(".dir"):
+                        found[digest] = content
+                        break
         return found
 
-    def bring(self, digests: Iterable[str]) -> None:
-        """Copy these objects into the cache, with a progress bar, and verify their md5.
+    def bring(self, digests: Iterable[str]) -> dict[str, str]:
+        """Copy objects into the cache, with a progress bar, and verify their md5.
+
+        Return why by the md5 of each that could not be brought; `LACKING` if the remote has none such.
 
         Raises:
-            BoardError: the remote cannot be reached, or a transfer failed; what arrived stays.
-        PathError: a link in the repository stands where an object of the cache would be written.
+            PathError: a link in the repository stands where an object of the cache would be written.
         """
-        digests = set(digests)
-        self._guard(digests)
-        # what the remote has not either is told by the board, with names
-        logging.getLogger("dvc").setLevel(logging.ERROR)
-        try:
-            result = self._repo.cloud.pull({HashInfo("md5", digest) for digest in digests})
-        except Exception as error:
-            raise _failed(error) from None
-        if result.failed:
-            raise BoardError(f"--fetch: {len(result.failed)} files could not be brought; run it again")
+        asked = set(digests)
+        reasons = dict.fromkeys(filter(dvcfiles.is_digest, asked), LACKING)
+        others = dict.fromkeys(asked - reasons.keys(), "something else than its md5 in a file of DVC's")
+        self._guard(reasons)
+        for store, cache in self._stores:
+            failed = _copy(store, cache, sorted(reasons)) if reasons else {}
+            for digest in list(reasons):
+                if digest not in failed:
+                    del reasons[digest]
+                elif not isinstance(failed[digest], FileNotFoundError):
+                    reasons[digest] = _reason(failed[digest])
+        return reasons | others
 
     def _guard(self, digests: Iterable[str]) -> None:
         """Refuse links where DVC would write an object, or change the mode of one that is there."""
@@ -61,10 +84,46 @@ class Remote:
             private.check(Path(self._repo.scm.root_dir), cache / "files" / "md5" / digest[:2] / digest[2:])
 
 
-def _failed(error: Exception) -> BoardError:
-    return BoardError(
-        f"--fetch: expected to read the remote, found: {error or type(error).__name__}; try again"
-    )
+def _copy(store: HashFileDB, cache: HashFileDB, digests: list[str]) -> dict[str, BaseException]:
+    """Copy objects; return why by the md5 of each that is not in the cache then."""
+    failed: dict[str, BaseException] = {}
+    paths = [store.oid_to_path(digest) for digest in digests]
+    with TqdmCallback(desc=f"Fetching from {store.fs.unstrip_protocol(store.path)}", unit="file") as bar:
+        cache.add(paths, store.fs, digests, callback=bar, on_error=failed.__setitem__, verify=True)
+    damaged = BoardError("other bytes than those of its md5")
+    return {each: failed.get(each, damaged) for each in digests if not cache.exists(each)}
+
+
+def bring(remote: Remote, cache: Cache, missing: Callable[[], set[str]]) -> dict[str, str]:
+    """Bring what is missing; return why by the md5 of each object that could not be brought.
+
+    missing: looks again, and returns the md5s of what is not in the cache. What was brought may name
+    more: a list of files those files, a projector's description its points.
+    """
+    asked: set[str] = set()
+    reasons: dict[str, str] = {}
+    while new := missing() - asked:
+        for digest, content in remote.manifests(each for each in new if each.endswith(".dir")).items():
+            with contextlib.suppress(DataError):  # as good as none: its output stays missing
+                cache.learn(digest, content)
+        # of the lists that are known by now, only those of outputs that are shown are still missing
+        wanted = missing() - asked
+        asked |= new | wanted
+        reasons |= remote.bring(wanted)
+    return reasons
+
+
+def answers(reasons: Mapping[str, str], missing: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Return why each output is still missing that the remote was asked for.
+
+    reasons: as `bring` returns them. missing: the md5s of what each output lacks.
+    """
+    told = {output: [reasons[each] for each in lacks if each in reasons] for output, lacks in missing.items()}
+    return {output: max(each) for output, each in told.items() if each}
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def is_configured(repo: Repo) -> bool:

@@ -126,6 +126,7 @@ class Git:
     def contents(self, objects: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """Yield each object with its bytes; None if there is no such object, or its name holds a line end.
 
+        A folder has no bytes, either.
         objects: names of blobs, or `<commit>:<path from the root of the git repository>`.
         """
         objects = list(dict.fromkeys(objects))
@@ -153,7 +154,7 @@ class Git:
                         continue
                     content = answers.read(int(header[-1]))
                     answers.read(1)
-                    yield name, content
+                    yield name, None if header[-2] == b"tree" else content
 
     def _trees(self, commits: list[str]) -> dict[str, str]:
         asked = "".join(f"{commit}^{{tree}}\n" for commit in commits)

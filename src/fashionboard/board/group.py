@@ -27,8 +27,9 @@ class Group:
 
     revision: the commit's short name, or that of the commit it started from. files: the existing
     files by their paths in the view. missing: outputs whose files, or list of files, are not in the
-    cache. parameters, metrics: those that DVC tracks, by flattened name. commit: who made it and what
-    they said, if it is one.
+    cache. parameters, metrics: those that DVC tracks, by flattened name. answers: of those missing that
+    the remote was asked for, why they could not be brought; "" if it has them not. commit: who made it
+    and what they said, if it is one.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Group:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    answers: Mapping[str, str] = field(default_factory=dict)
     commit: Commit | None = None
 
     @property

@@ -12,16 +12,19 @@ from dvc.dvcfile import is_valid_filename, load_file
 from dvc.ignore import DvcIgnoreFilter
 from dvc.repo import Repo
 from dvc.stage import Stage
+from dvc.utils.serialize import load_path
 
 from fashionboard import dvcfiles, errors
 from fashionboard.board import group, opening
 from fashionboard.board.group import Value
 from fashionboard.board.links import Links
-from fashionboard.board.recorded import parameters_of
+from fashionboard.board.recorded import parameters_in, parameters_of
 from fashionboard.dvcfiles import Cache
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
+# of parameters that are no stage's
+_WHOLE = "*"
 _IGNORE = (".dvcignore", ".gitignore")
 
 
@@ -142,7 +145,8 @@ class Live:
         found = _Description(files={path, path.with_name("dvc.lock")})
         name = os.path.relpath(path, self.root)
         try:
-            described = load_file(repo, str(path)).stages
+            file = load_file(repo, str(path))
+            described = file.stages
             names = list(described)
         except Exception as error:
             return replace(known, files=known.files | found.files, problems=[_problem(name, error)])
@@ -163,6 +167,13 @@ class Live:
             except Exception as error:
                 found.problems.append(_problem(f"{name}:{key}" if key else name, error))
                 found.parameters[key] = known.parameters.get(key, {})
+        try:
+            whole = {name: path.parent / name for name in map(posixpath.normpath, file.params)}
+            found.files |= set(whole.values())
+            found.parameters = {_WHOLE: _whole(repo, path, whole)} | found.parameters
+        except Exception as error:
+            found.problems.append(_problem(name, error))
+            found.parameters = {_WHOLE: known.parameters.get(_WHOLE, {})} | found.parameters
         return found
 
     def _scan(self, name: str, path: Path) -> dict[str, Path]:
@@ -173,6 +184,10 @@ class Live:
             ended = time.monotonic()
             scan.again = ended + _PATIENCE * (ended - began)
         return scan.files
+
+
+def _folder(repo: Repo, path: str) -> str:
+    return Path(os.path.relpath(path, repo.root_dir)).as_posix()
 
 
 class _Walk:
@@ -218,11 +233,22 @@ def _stage(stage: Stage) -> _Stage:
 def _parameters(repo: Repo, stage: Stage) -> dict[str, Value]:
     """Return the parameters that a stage depends on, as their files have them now."""
     found: dict[str, Value] = {}
-    folder = Path(os.path.relpath(stage.wdir, repo.root_dir)).as_posix()
+    folder = _folder(repo, stage.wdir)
     for dependency in stage.params:
         file = str(dependency.def_path)
         prefix = "" if file == "params.yaml" else f"{file}:"
         found |= parameters_of(folder, dvcfiles.flat(dependency.read_params(), prefix))
+    return found
+
+
+def _whole(repo: Repo, described: Path, files: Mapping[str, Path]) -> dict[str, Value]:
+    """Return the parameters of files that a dvc.yaml names for the whole of it."""
+    found: dict[str, Value] = {}
+    for name, file in files.items():
+        read = load_path(str(file), repo.fs) if file.is_file() else {}
+        found |= parameters_in(
+            _folder(repo, str(described.parent)), name, read if isinstance(read, dict) else {}
+        )
     return found
 
 

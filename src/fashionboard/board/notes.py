@@ -25,16 +25,14 @@ class Notes:
         request: Request,
         chosen: Filter,
         *,
-        fetched: bool,
         has_remote: bool,
         stays: bool,
     ) -> None:
-        """fetched: whether the remote was asked; has_remote: whether there is one; stays: is served."""
+        """has_remote: whether there is a default remote; stays: whether the board is served."""
         self._board = one
         self._view = shown
         self._request = request
         self._filter = chosen
-        self._fetched = fetched
         self._has_remote = has_remote
         # what was named has what it has, but a run may come in the workspace or in a queue
         self._may_come = stays and (request.workspace or request.running)
@@ -92,29 +90,45 @@ class Notes:
         return self._filter.unknown(self._board.groups.values())
 
     def _absent(self) -> Iterator[str]:
-        """Say whose outputs are not in the cache: of one or two a line each, of more one for all."""
+        """Say whose outputs are not in the cache: of one or two a line each, of more one for all.
+
+        Each that the remote could not give has a line of its own.
+        """
         # what is not there may be what --where asks for
         hidden = [group for group in self._filter.left_out if self._filter.lacks(group)]
         lacking = [group for group in [*self._board.groups.values(), *hidden] if group.missing]
-        if len(lacking) < _NAMED:
-            for group in lacking:
-                advice = self._advice(group.revision)
-                yield f"{group.name}: not in the cache: {', '.join(group.missing)}; {advice}"
-            return
-        kind = "experiments" if all(group.state == "experiment" for group in lacking) else "revisions"
-        outputs = _listed(list(dict.fromkeys(path for group in lacking for path in group.missing)))
-        names = _listed([group.name for group in lacking])
-        advice = self._advice(_words(self._request))
-        yield f"{len(lacking)} {kind} lack outputs in the cache ({outputs}): {names}; {advice}"
+        for answer in ("", None):
+            missing = {group.name: _unanswered(group, answer) for group in lacking}
+            alike = [group for group in lacking if missing[group.name]]
+            if len(alike) < _NAMED:
+                for group in alike:
+                    advice = self._advice(answer, group.revision)
+                    yield f"{group.name}: not in the cache: {', '.join(missing[group.name])}; {advice}"
+                continue
+            kind = "experiments" if all(group.state == "experiment" for group in alike) else "revisions"
+            outputs = _listed(list(dict.fromkeys(path for group in alike for path in missing[group.name])))
+            names = _listed([group.name for group in alike])
+            advice = self._advice(answer, _words(self._request))
+            yield f"{len(alike)} {kind} lack outputs in the cache ({outputs}): {names}; {advice}"
+        for group in lacking:
+            for output, reason in group.answers.items():
+                if reason:
+                    expected = f"{group.name}: {output}: expected to bring it from the remote"
+                    yield f"{expected}, found: {reason}; try again"
 
-    def _advice(self, words: str) -> str:
-        if self._fetched:
+    def _advice(self, answer: str | None, words: str) -> str:
+        if answer is not None:
             return "nor on the remote; whoever has them: `dvc push`, `dvc exp push`"
         if self._has_remote:
             return f"to bring them: fashionboard board --fetch {words}".rstrip()
         return (
             "and there is no default remote to bring them from; run the pipeline, or `dvc remote add -d ...`"
         )
+
+
+def _unanswered(group: Group, answer: str | None) -> list[str]:
+    """Return the outputs of a group that the remote has not (""), or was not asked for (None)."""
+    return [output for output in group.missing if group.answers.get(output) == answer]
 
 
 def _listed(names: list[str]) -> str:

@@ -1,30 +1,29 @@
-"""What commits and experiments hold: their event files in DVC's cache, their parameters and metrics."""
+"""What commits and experiments hold: their event files in DVC's cache or git, parameters and metrics."""
 
-import json
 import posixpath
-import tomllib
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from fashionboard import dvcfiles, errors
-from fashionboard.board import group
+from fashionboard.board import group, needed, values
+from fashionboard.board.committed import Committed
 from fashionboard.board.git import Git
 from fashionboard.board.group import Value
+from fashionboard.board.tree import Recorded, Tree, Trees
 from fashionboard.dvcfiles import Cache, Metrics, Stage
 from fashionboard.errors import DataError
-
-_Parsed = dict[str, Stage] | Metrics | str
 
 
 @dataclass(frozen=True)
 class Record:
     """What one commit holds.
 
-    files: where the cache keeps what belongs into the view, by its path there. missing: outputs that
-    are not, or not wholly, in the cache, each with the md5s to bring here. unread: why a file of
-    DVC's was skipped.
+    files: where the cache, or the board's folder for what git keeps, has what belongs into the view,
+    by its path there. missing: outputs and metrics files, by path from the root of the DVC repository,
+    of which something that is shown is not in the cache, each with the md5s to bring here.
+    unread: why a file of DVC's was skipped.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -36,26 +35,33 @@ class Record:
 
 
 @dataclass(frozen=True)
-class _Metric:
-    """A metrics file: its md5, or none, and what git would call it."""
+class _Declared:
+    """A file of metrics or parameters: its md5, or none, and what git would call it.
+
+    folder: of the dvc.yaml; name: of the file, from there.
+    """
 
     path: str
     md5: str
     committed: str
+    folder: str
+    name: str
 
 
 class Recorder:
     """Reads commits, each file of DVC's and each list of files only once however many commits share it."""
 
-    def __init__(self, git: Git, cache: Cache) -> None:
+    def __init__(self, git: Git, cache: Cache, kept: Path | None = None) -> None:
+        """kept: a folder for the event files that git keeps; without one, they are not shown."""
         self._git = git
         self._cache = cache
-        self._parsed: dict[tuple[str, str], _Parsed] = {}
+        self._committed = Committed(git, kept)
+        self._trees = Trees(git, self._committed)
         self._records: dict[str, Record] = {}
         self.failed: set[str] = set()
         # outputs whose lists of files, where there is one, name no event file
         self._eventless: set[tuple[str, str]] = set()
-        self._arranged: dict[tuple[str, tuple[tuple[str, str], ...]], _Arranged] = {}
+        self._arranged: dict[object, _Arranged] = {}
 
     def read(self, commits: Iterable[str]) -> dict[str, Record]:
         """Return what each commit holds; one with anything missing is looked at again.
@@ -95,126 +101,127 @@ class Recorder:
             self._records[commit] = replace(known, unread=(f"cannot be read ({errors.reason(error)})",))
 
     def _read(self, new: list[str]) -> None:
-        listed = self._git.files(new, _wanted)
-        # one blob may be several kinds of file, if it is empty
-        blobs: dict[str, dict[str, str]] = {}
-        for path, digest in ((path, digest) for paths in listed.values() for path, digest in paths.items()):
-            if (_kind(path), digest) not in self._parsed:
-                blobs.setdefault(digest, {})[_kind(path)] = path
-        for digest, content in self._git.contents(blobs):
-            for kind, path in blobs[digest].items():
-                self._parsed[kind, digest] = "not in git" if content is None else _parse(path, content)
-        metrics = {each: self._metrics(each, listed[each]) for each in new}
-        # a metrics file that is not in the cache may be in git
-        absent = [each for several in metrics.values() for each in several if not self._cache.find(each.md5)]
-        committed = dict(self._git.contents(each.committed for each in absent))
-        for commit in new:
-            self._records[commit] = self._record(listed[commit], metrics[commit], committed)
+        trees = self._trees.read(new)
+        metrics = {each: self._files(each, trees[each], trees[each].declared) for each in new}
+        parameters = {each: self._files(each, trees[each], _of_parameters(trees[each])) for each in new}
+        # what is not in the cache may be in git
+        files = [file for each in new for file in metrics[each] + parameters[each]]
+        absent = [file.committed for file in files if not self._cache.find(file.md5)]
+        committed = dict(self._git.contents(absent))
+        for each in new:
+            self._records[each] = self._record(trees[each], metrics[each], parameters[each], committed)
 
-    def _stages(self, listed: dict[str, str]) -> Iterator[tuple[str, str, Stage]]:
-        """Yield the folder, name and record of each stage and of each .dvc file."""
-        for path, digest in sorted(listed.items()):
-            parsed = self._parsed[_kind(path), digest]
-            if isinstance(parsed, dict):
-                for name, stage in parsed.items():
-                    own = name or posixpath.basename(path).removesuffix(".dvc")
-                    yield posixpath.dirname(path), own, stage
+    def _files(self, commit: str, tree: Tree, declared: Mapping[str, Metrics]) -> list[_Declared]:
+        """Return where to read each file that is declared as one of metrics, or of parameters."""
+        found: dict[str, _Declared] = {}
 
-    def _metrics(self, commit: str, listed: dict[str, str]) -> list[_Metric]:
-        """Return where to read each metrics file."""
-        declared = self._declared(listed)
-        found: dict[str, _Metric] = {}
-
-        def add(folder: str, path: str, md5: str) -> None:
-            joined = posixpath.normpath(posixpath.join(folder, path))
-            found[joined] = _Metric(joined, md5, f"{commit}:{self._git.prefix}{joined}")
+        def add(path: str, md5: str, folder: str) -> None:
+            committed = f"{commit}:{self._git.prefix}{path}"
+            found[path] = _Declared(path, md5, committed, folder, posixpath.relpath(path, folder or "."))
 
         for folder, each in declared.items():
-            for path in each.top:
-                add(folder, path, "")
-        for folder, name, stage in self._stages(listed):
-            metrics = declared.get(folder, Metrics())
-            for output, md5 in stage.outputs.items():
+            for path in filter(None, map(dvcfiles.exact, each.top)):
+                add(posixpath.normpath(posixpath.join(folder, path)), "", folder)
+        for stage in [each for each in tree.stages if each.folder in declared]:
+            patterns = declared[stage.folder]
+            for output, md5 in stage.stage.outputs.items():
                 # a list of files is opened only if a metric is declared below its output
-                within = md5.endswith(".dir") and metrics.below(name, output)
-                entries = self._entries(output, md5) if within else {output: md5}
+                within = md5.endswith(".dir") and patterns.below(stage.name, output)
+                entries = self._entries(stage.stage, output, md5) if within else {output: md5}
                 for path, digest in (entries or {}).items():
-                    if metrics.match(name, path):
-                        add(posixpath.join(folder, metrics.folder(name)), path, digest)
+                    if patterns.match(stage.name, path):
+                        add(stage.root(path), digest, stage.folder)
         return list(found.values())
 
     def _record(
-        self, listed: dict[str, str], metrics: list[_Metric], committed: dict[str, bytes | None]
+        self,
+        tree: Tree,
+        metrics: list[_Declared],
+        parameters: list[_Declared],
+        committed: Mapping[str, bytes | None],
     ) -> Record:
-        outputs = frozenset(digest for path, digest in listed.items() if _kind(path) != "dvc.yaml")
-        unread = list(self._unread(listed))
-        record = Record(outputs=outputs)
-        declared = self._declared(listed)
-        for folder, name, stage in self._stages(listed):
-            arranged = self._arrange(posixpath.join(folder, name), stage)
+        record = Record(
+            outputs=frozenset(digest for path, digest in tree.blobs.items() if not path.endswith("dvc.yaml"))
+        )
+        for each in tree.stages:
+            arranged = self._arrange(each, tree)
             group.merge(record.files, arranged.files)
             record.missing.update(arranged.missing)
-            works_in = posixpath.join(folder, declared.get(folder, Metrics()).folder(name))
-            record.parameters.update(parameters_of(posixpath.normpath(works_in), stage.parameters))
-        numbers = {}
-        for metric in metrics:
-            cached = self._cache.find(metric.md5) if metric.md5 else None
-            content = cached.read_bytes() if cached else committed.get(metric.committed)
-            if content is not None:
-                try:
-                    numbers[metric.path] = group.metrics(_values(metric.path, content))
-                except DataError:
-                    unread.append(f"{metric.path} cannot be read")
-            elif metric.md5:
-                record.missing[metric.path] = frozenset({metric.md5})
-        record.metrics.update(_merged(numbers))
+            works_in = posixpath.normpath(each.works_in)
+            record.parameters.update(parameters_of(works_in, each.stage.parameters))
+        unread = list(tree.unread)
+        numbers = {
+            metric.path: group.metrics(dvcfiles.flat(found, separator="/"))
+            for metric, found in self._values(metrics, committed, record.missing, unread)
+        }
+        record.metrics.update(values.merged(numbers))
+        for file, found in self._values(parameters, committed, record.missing, unread):
+            for name, value in parameters_in(file.folder, file.name, found).items():
+                # what a stage has read is what it was run with
+                record.parameters.setdefault(name, value)
         return replace(record, unread=tuple(unread))
 
-    def _declared(self, listed: dict[str, str]) -> dict[str, Metrics]:
-        """Return what each dvc.yaml declares, by its folder."""
-        return {
-            posixpath.dirname(path): parsed
-            for path, digest in listed.items()
-            if isinstance(parsed := self._parsed[_kind(path), digest], Metrics)
-        }
+    def _values(
+        self,
+        files: list[_Declared],
+        committed: Mapping[str, bytes | None],
+        missing: dict[str, frozenset[str]],
+        unread: list[str],
+    ) -> Iterator[tuple[_Declared, dict[str, Any]]]:
+        """Yield what each file holds; add to `missing` and `unread` those that cannot be read."""
+        for file in files:
+            cached = self._cache.find(file.md5)
+            content = cached.read_bytes() if cached else committed.get(file.committed)
+            if content is not None:
+                try:
+                    yield file, values.read(file.path, content)
+                except DataError:
+                    unread.append(f"{file.path} cannot be read")
+            elif file.md5:
+                missing[file.path] = frozenset({file.md5})
 
-    def _unread(self, listed: dict[str, str]) -> Iterator[str]:
-        for path, digest in listed.items():
-            if isinstance(self._parsed[_kind(path), digest], str):
-                yield f"{path} cannot be read"
-
-    def _arrange(self, stage: str, recorded: Stage) -> "_Arranged":
-        key = (stage, tuple(recorded.outputs.items()))
+    def _arrange(self, recorded: Recorded, tree: Tree) -> "_Arranged":
+        outputs = recorded.stage.outputs
+        kept = {output: tree.kept(recorded, output) for output in outputs} if tree.events else {}
+        blobs = tuple((output, *files.items()) for output, files in kept.items())
+        key = recorded.folder, recorded.name, recorded.works_in, tuple(outputs.items()), blobs
         arranged = self._arranged.get(key)
         if arranged is None or arranged.missing:
-            arranged = self._arranged[key] = self._look(stage, recorded)
+            arranged = self._arranged[key] = self._look(recorded, kept)
         return arranged
 
-    def _look(self, stage: str, recorded: Stage) -> "_Arranged":
+    def _look(self, recorded: Recorded, kept: Mapping[str, dict[str, str]]) -> "_Arranged":
         missing: dict[str, frozenset[str]] = {}
         outputs: dict[str, dict[str, str]] = {}
-        for output, md5 in recorded.outputs.items():
-            entries = self._entries(output, md5)
+        stage = posixpath.join(recorded.folder, recorded.name)
+        for output, md5 in recorded.stage.outputs.items():
+            # DVC keeps no output that git does
+            entries = kept.get(output) or self._entries(recorded.stage, output, md5)
             if entries is not None:
                 outputs[output] = entries
                 if not any(map(group.is_events, entries)):
                     self._eventless.add((stage, output))
             elif (stage, output) not in self._eventless:
-                missing[output] = frozenset({md5})
-        files: dict[str, Path] = {}
-        absent = set()
-        for path, md5 in group.arrange(stage, outputs).items():
-            if cached := self._cache.find(md5):
-                files[path] = cached
-            else:
-                absent.add(md5)
+                missing[recorded.root(output)] = frozenset({md5})
+        arranged = group.arrange(stage, outputs)
+        files = {path: file for path, each in arranged.items() if (file := self._find(each))}
+        absent = {arranged[path] for path in _opened(arranged, files) if path not in files}
         for output, entries in outputs.items():
             if here := absent & set(entries.values()):
-                # with its list of files, if that was learnt from elsewhere
-                missing[output] = frozenset({*here, recorded.outputs[output]})
+                missing[recorded.root(output)] = frozenset(here | self._list_of(recorded.stage, output))
         return _Arranged(files, missing)
 
-    def _entries(self, output: str, md5: str) -> dict[str, str] | None:
+    def _list_of(self, stage: Stage, output: str) -> set[str]:
+        """Return the md5 of an output's list of files, if that was learnt from elsewhere."""
+        md5 = stage.outputs[output]
+        return set() if output in stage.listed or self._cache.find(md5) else {md5}
+
+    def _find(self, digest: str) -> Path | None:
+        return self._cache.find(digest) or self._committed.find(digest)
+
+    def _entries(self, stage: Stage, output: str, md5: str) -> dict[str, str] | None:
+        if output in stage.listed:
+            return {f"{output}/{path}": digest for path, digest in stage.listed[output].items()}
         try:
             return self._cache.entries(output, md5)
         except DataError:
@@ -232,25 +239,20 @@ def _among(files: Mapping[str, Path], lost: Collection[Path]) -> bool:
     return any(path in lost for path in files.values())
 
 
-def _wanted(path: str) -> bool:
-    name = posixpath.basename(path)
-    return name in ("dvc.lock", "dvc.yaml") or (name.endswith(".dvc") and name != ".dvc")
+def _opened(arranged: Iterable[str], files: Mapping[str, Path]) -> set[str]:
+    """Return those of the paths in the view that TensorBoard opens, as far as that is known."""
+    opened = {path for path in arranged if needed.is_known(path)}
+    named = {
+        asset
+        for path in opened
+        if needed.is_config(path) and path in files
+        for asset in needed.assets(path, files[path])
+    }
+    return opened | named.intersection(arranged)
 
 
-def _parse(path: str, content: bytes) -> _Parsed:
-    """Return the stages of a dvc.lock or .dvc file, the metrics of a dvc.yaml, or why it cannot be read."""
-    try:
-        text = content.decode()
-        if path.endswith("dvc.lock"):
-            return dvcfiles.stages(text)
-        return dvcfiles.metrics(text) if path.endswith("dvc.yaml") else {"": dvcfiles.tracked(text)}
-    except Exception as error:
-        return errors.reason(error)
-
-
-def _kind(path: str) -> str:
-    name = posixpath.basename(path)
-    return name if name in ("dvc.lock", "dvc.yaml") else ".dvc"
+def _of_parameters(tree: Tree) -> dict[str, Metrics]:
+    return {folder: each.of_parameters for folder, each in tree.declared.items() if each.parameters}
 
 
 def parameters_of(folder: str, values: Mapping[str, object]) -> dict[str, Value]:
@@ -259,27 +261,6 @@ def parameters_of(folder: str, values: Mapping[str, object]) -> dict[str, Value]
     return group.parameters({f"{prefix}{name}": value for name, value in values.items()})
 
 
-def _merged(numbers: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Put the metrics of several files together; a name that is in two of them bears its file."""
-    files = Counter(name for each in numbers.values() for name in each)
-    return {
-        name if files[name] == 1 else f"{path}:{name}": number
-        for path, each in numbers.items()
-        for name, number in each.items()
-    }
-
-
-def _values(path: str, content: bytes) -> dict[str, object]:
-    """Return the values of a metrics file by joined name, `average_precision/Bag`.
-
-    Raises:
-        DataError: it is not what its name says: TOML, JSON, or else YAML.
-    """
-    try:
-        if path.endswith(".toml"):
-            found: object = tomllib.loads(content.decode())
-        else:
-            found = json.loads(content) if path.endswith(".json") else dvcfiles.load(content)
-        return dvcfiles.flat(found, separator="/") if isinstance(found, dict) else {}
-    except (ValueError, RecursionError, TypeError):
-        raise DataError(f"{path}: expected metrics, found something else") from None
+def parameters_in(folder: str, name: str, values: dict[str, Any]) -> dict[str, Value]:
+    """Return the parameters in a file for a whole dvc.yaml: the file `name`, told from its folder."""
+    return parameters_of(folder, dvcfiles.flat(values, "" if name == "params.yaml" else f"{name}:"))

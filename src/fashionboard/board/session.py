@@ -56,7 +56,7 @@ def run(options: Options) -> None:
         tmp = Path(repo.tmp_dir)
         git = Git(Path(repo.root_dir))
         lists = tmp / "fashionboard" / "lists"
-        _follow_no_link(git, [lists, *_places(options, tmp)])
+        _follow_no_link(git, [lists, tmp / "fashionboard" / "committed", *_places(options, tmp)])
         # before anything is written: the last view is better than none
         select(git, options.request)
         folder = _folder(options, tmp)
@@ -70,7 +70,6 @@ def run(options: Options) -> None:
             shown,
             options.request,
             options.chosen,
-            fetched=options.fetch,
             has_remote=fetch.is_configured(repo),
             stays=options.serve and not options.export,
         )

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import psutil
 
 from fashionboard import outputs, private
-from fashionboard.board import seen
+from fashionboard.board import needed, seen
 from fashionboard.board.group import is_events
 from fashionboard.board.seen import Seen
 from fashionboard.board.server import RELOAD
@@ -22,7 +22,6 @@ from fashionboard.errors import BoardError
 # in the folder of a view: who made it, and the folder's inode number, which no clone or copy of it has
 _MARK = ".fashionboard-view"
 _OWN = re.compile(r"\d+-\d+")
-_PROJECTOR = "projector_config.pbtxt"
 _Way = Callable[[Path, Path], None]
 
 
@@ -114,7 +113,7 @@ class View:
         for path in dropped & shown.keys():
             self._drop(name, path)
         failed: OSError | None = None
-        projectors = {PurePosixPath(path).parent for path in files if PurePosixPath(path).name == _PROJECTOR}
+        projectors = {PurePosixPath(path).parent for path in files if needed.is_config(path)}
         # event files last: TensorBoard looks for the others when it has found one
         for path in sorted(files, key=lambda path: (is_events(path), path)):
             target = files[path]

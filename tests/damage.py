@@ -19,6 +19,7 @@ from fashionboard.board.view import View
 from fashionboard.board.where import Filter
 from fashionboard.dvcfiles import Cache
 from fashionboard.errors import FashionboardError
+from tests.plain import plain
 from tests.repository import Repository
 
 # what a parser may trip over
@@ -276,3 +277,33 @@ def look(damaged: Damaged, number: int, folder: Path) -> tuple[int, list[str]]:
         except FashionboardError as error:
             return 1, [*lines, *said.getvalue().splitlines(), errors.line(error)]
     return 0, [*lines, *said.getvalue().splitlines()]
+
+
+def whole(path: Path) -> Repository:
+    """Make the repository that is damaged: a run, an experiment, and a .dvc file."""
+    names = "events.tfevents.1 projector_config.pbtxt"
+    make = f"mkdir logs && for each in {names}; do cp params.yaml logs/$each; done"
+    write = """echo '{"accuracy": 0.5, "more": {"x": [1]}}' > metrics.json"""
+    stage = {
+        "cmd": [make, write],
+        "params": ["train.lr"],
+        "outs": ["logs"],
+        "metrics": ["metrics.json"],
+    }
+    files = {
+        "dvc.yaml": json.dumps({"stages": {"train": stage}}, indent=1),
+        "params.yaml": "train:\n  lr: 0.5\n  sizes: [1, 2]\nother: {a: b}\n",
+        ".dvcignore": "*.tmp\n",
+        ".gitignore": "/logs\n/metrics.json\n",
+        "extra": "more",
+    }
+    repository = plain(path, files)
+    repository.git("rm", "-q", "--cached", "extra")
+    repository.dvc("add", "-q", "extra")
+    repository.dvc("repro", "-q")
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "run")
+    repository.dvc("exp", "run", "-q", "-n", "one", "-S", "train.lr=0.25")
+    repository.git("reset", "-q", "--hard")
+    repository.dvc("checkout", "-q")
+    return repository

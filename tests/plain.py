@@ -72,3 +72,41 @@ def plain(path: Path, files: dict[str, str] | None = None, subdir: bool = False)
     repository.git("add", "-A")
     repository.git("commit", "-q", "-m", "pipeline")
     return inner
+
+
+# one file of a fixed name and with fixed times, as a writer without a clock makes it
+_CURVE = """
+import json
+import yaml
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+GAIN = 1
+train = yaml.safe_load(open("params.yaml"))["train"]
+records = RecordWriter(open("curve.tfevents", "wb"))
+for step in range(train["steps"]):
+    value = Summary.Value(tag="loss", simple_value=GAIN + step)
+    records.write(Event(step=step, wall_time=step, summary=Summary(value=[value])).SerializeToString())
+records.close()
+with open("metrics.json", "w") as file:
+    json.dump({"accuracy": GAIN, "last": 16_777_205 + step}, file)
+"""
+_CURVE_STAGE = {
+    "cmd": f"{sys.executable} train.py",
+    "deps": ["train.py"],
+    "params": ["train"],
+    "outs": ["curve.tfevents"],
+    "metrics": ["metrics.json"],
+}
+
+
+def fixed(path: Path) -> Repository:
+    """Make a repository whose stage writes one event file of a fixed name, not run yet."""
+    files = {
+        "train.py": _CURVE,
+        "dvc.yaml": json.dumps({"stages": {"train": _CURVE_STAGE}}),
+        "params.yaml": json.dumps({"train": {"steps": 10}}),
+        ".gitignore": "/curve.tfevents\n/metrics.json\n",
+    }
+    return plain(path, files)

@@ -361,7 +361,11 @@ class Cache:
         self._times: dict[Path, int | None] = {}
 
     def find(self, md5: str) -> Path | None:
-        """Return the file with these bytes, or None; asks the disk until it has been found once."""
+        """Return the file with these bytes, or None; asks the disk until it has been found once.
+
+        Raises:
+            PermissionError: its folder cannot be looked into.
+        """
         # nothing else is the name of an object, least of all one with dots and slashes
         if md5 not in self._found and _DIGEST.fullmatch(md5):
             for folder in self._folders:

@@ -1,53 +1,19 @@
 """An open board never shows what is no longer so: real DVC changes everything under the same names."""
 
-import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.plain import plain
+from tests.plain import fixed
 from tests.repository import Repository
 from tests.servers import board, eventually, get, rows
-
-# one file of a fixed name and with fixed times, as a writer without a clock makes it
-_TRAIN = """
-import json
-import yaml
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
-
-GAIN = 1
-train = yaml.safe_load(open("params.yaml"))["train"]
-records = RecordWriter(open("curve.tfevents", "wb"))
-for step in range(train["steps"]):
-    value = Summary.Value(tag="loss", simple_value=GAIN + step)
-    records.write(Event(step=step, wall_time=step, summary=Summary(value=[value])).SerializeToString())
-records.close()
-with open("metrics.json", "w") as file:
-    json.dump({"accuracy": GAIN, "last": 16_777_205 + step}, file)
-"""
-_STAGE = {
-    "cmd": f"{sys.executable} train.py",
-    "deps": ["train.py"],
-    "params": ["train"],
-    "outs": ["curve.tfevents"],
-    "metrics": ["metrics.json"],
-}
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    files = {
-        "train.py": _TRAIN,
-        "dvc.yaml": json.dumps({"stages": {"train": _STAGE}}),
-        "params.yaml": json.dumps({"train": {"steps": 10}}),
-        ".gitignore": "/curve.tfevents\n/metrics.json\n",
-    }
-    repository = plain(tmp_path / "r", files)
+    repository = fixed(tmp_path / "r")
     repository.dvc("repro", "-q")
     repository.git("commit", "-qam", "run")
     return repository

@@ -177,7 +177,8 @@ def test_an_open_board_shows_in_the_end_what_a_new_one_shows(tmp_path: Path, fas
     print(f"SEED={seed}")
     life = Life(repository, random.Random(seed))
     chance = random.Random(seed)
-    with board(repository.path, "--", f"--load_fast={fast}") as served:
+    request = ("--all-commits", "--experiments", "--running", "--", f"--load_fast={fast}")
+    with board(repository.path, *request) as served:
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end:
             thing = chance.choice(_things(life))
@@ -187,7 +188,7 @@ def test_an_open_board_shows_in_the_end_what_a_new_one_shows(tmp_path: Path, fas
         life.reset()
         life.experiment()
         _wait_for_queue(repository)
-        with board(repository.path, "--", f"--load_fast={fast}") as new:
+        with board(repository.path, *request) as new:
             eventually(lambda: bool(shown(new)["curves"].get("workspace/train")), True)
             eventually(lambda: different(shown(served), shown(new)), [], seconds=60)
             found = shown(new)

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import psutil
 
@@ -23,6 +24,22 @@ from fashionboard.errors import BoardError
 _MARK = ".fashionboard-view"
 _OWN = re.compile(r"\d+-\d+")
 _Way = Callable[[Path, Path], None]
+
+
+class _Stamp(NamedTuple):
+    """What tells whether a file was written to: its device and inode, its size, its time."""
+
+    file: tuple[int, int]
+    size: int
+    time: int
+
+
+class _Look(NamedTuple):
+    """A file as it was last seen. is_other: TensorBoard reads another file with the same bytes."""
+
+    stamp: _Stamp
+    seen: Seen
+    is_other: bool
 
 
 class View:
@@ -56,7 +73,7 @@ class View:
         self._last: dict[str, Mapping[str, Path]] = {}
         self._gone: dict[str, set[str]] = {}
         self._linked: dict[tuple[str, str], tuple[int, int]] = {}
-        self._seen: dict[tuple[str, str], tuple[object, Seen]] = {}
+        self._looks: dict[tuple[str, str], _Look] = {}
         self._leaving: dict[str, float] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
         if not private.is_folder(self.folder):
@@ -87,8 +104,9 @@ class View:
         """Make the folder `name` hold links to these files, by their paths in it, and no others.
 
         Links are symbolic where the system allows, else hard. The other way round where TensorBoard's
-        projector reads the files, since it refuses what resolves to another folder; and with
-        `growing`, for files that may be removed with all that is in them.
+        projector reads the files, since it refuses what resolves to another folder; with `growing`, for
+        files that may be removed with all that is in them; and for event files that are `live`, since a
+        file that is removed, but not yet gone, has an inode of its own.
         live: files may be written at any time; else those of one path always have the same bytes.
 
         TensorBoard reads on where it had stopped. So a run, the folder of an event file, that does not go
@@ -124,7 +142,8 @@ class View:
             try:
                 if shown.get(path) != target or self._replaced(name, path, target):
                     asset = not is_events(path) and not projectors.isdisjoint(PurePosixPath(path).parents)
-                    ways = [_hard] if asset else [_hard, _symbolic] if growing else [_symbolic, _hard]
+                    first_hard = growing or (live and is_events(path))
+                    ways = [_hard] if asset else [_hard, _symbolic] if first_hard else [_symbolic, _hard]
                     self._link(name, path, target, ways)
                 if live and is_events(path):
                     self._look(name, path, target)
@@ -135,7 +154,7 @@ class View:
         if failed:
             raise failed
         if not live:
-            self._seen = {key: each for key, each in self._seen.items() if key[0] != name}
+            self._looks = {key: each for key, each in self._looks.items() if key[0] != name}
         self._last[name] = files
 
     def rename(self, name: str, other: str) -> None:
@@ -145,15 +164,15 @@ class View:
             self._forget(name)
             (self.folder / name).replace(self.folder / other)
             self._shown[other] = self._shown.pop(name)
-            self._seen = {
-                (other if of == name else of, path): each for (of, path), each in self._seen.items()
+            self._looks = {
+                (other if of == name else of, path): each for (of, path), each in self._looks.items()
             }
             self._last.pop(name, None)
 
     def drop(self, name: str) -> None:
         """Remove the folder of a group."""
         self._hold([name, *self._runs(name)])
-        self._seen = {key: each for key, each in self._seen.items() if key[0] != name}
+        self._looks = {key: each for key, each in self._looks.items() if key[0] != name}
         self._shown.pop(name, None)
         self._last.pop(name, None)
         self._forget(name)
@@ -191,21 +210,28 @@ class View:
         }
 
     def _goes_on(self, name: str, path: str, target: Path) -> bool:
-        before = self._seen.get((name, path))
+        """Tell whether TensorBoard, which keeps a file open, reads on in what is there now."""
+        link = self.folder / name / path
+        before = self._looks.get((name, path))
         try:
             if before is None:
-                if self._shown[name][path] == target and not self._replaced(name, path, target):
-                    return True
-                return seen.goes_on(target, seen.look(self.folder / name / path))
-            return before[0] == _stamp(target) or seen.goes_on(target, before[1])
+                kept = self._shown[name][path] == target and not self._replaced(name, path, target)
+                return kept or seen.look(link) == seen.look(target)
+            if before.stamp == _stamp(target):
+                return True
+            if before.stamp.file == _stamp(target).file:
+                return not before.is_other and seen.goes_on(target, before.seen)
+            # DVC has put another file there, with all that the one has that TensorBoard reads
+            return seen.look(target) == (before.seen if link.is_symlink() else seen.look(link))
         except FileNotFoundError:
             # just gone, or what was there is: the next call will know
             return not target.exists()
 
     def _look(self, name: str, path: str, target: Path) -> None:
-        stamp = _stamp(target)
-        if (name, path) not in self._seen or self._seen[name, path][0] != stamp:
-            self._seen[name, path] = stamp, seen.look(target)
+        stamp, before = _stamp(target), self._looks.get((name, path))
+        if before is None or before.stamp != stamp:
+            is_other = before is not None and (before.is_other or before.stamp.file != stamp.file)
+            self._looks[name, path] = _Look(stamp, seen.look(target), is_other)
 
     def _runs(self, name: str, run: str = "") -> list[str]:
         """Name the runs of a group, as TensorBoard does, that are `run` or lie in it."""
@@ -227,7 +253,7 @@ class View:
         for path in [path for path in self._shown[name] if not run or path.startswith(f"{run}/")]:
             del self._shown[name][path]
             self._linked.pop((name, path), None)
-            self._seen.pop((name, path), None)
+            self._looks.pop((name, path), None)
         top = posixpath.join(name, run).rstrip("/")
         self._forget(top)
         _remove(self.folder / top)
@@ -323,12 +349,13 @@ def _symbolic(target: Path, link: Path) -> None:
 
 
 def _hard(target: Path, link: Path) -> None:
-    os.link(target, link)
+    # what the link leads to, not the link itself, which may be relative
+    os.link(os.path.realpath(target), link)
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path) -> _Stamp:
     status = path.stat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return _Stamp((status.st_dev, status.st_ino), status.st_size, status.st_mtime_ns)
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -187,6 +187,7 @@ def test_an_open_board_shows_in_the_end_what_a_new_one_shows(tmp_path: Path, fas
             assert served.process.poll() is None, served.said
         life.reset()
         life.experiment()
+        life.reproduce()
         _wait_for_queue(repository)
         with board(repository.path, *request) as new:
             eventually(lambda: bool(shown(new)["curves"].get("workspace/train")), True)

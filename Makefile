@@ -7,7 +7,7 @@ READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo verify board bench bench-board screenshots torture emulate test lint tensorboard
+.PHONY: help setup repro demo verify board bench bench-board screenshots torture checks damage soak emulate test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -57,6 +57,15 @@ torture: $(READY) ## kill the pipeline at 200 random moments; run it in 10 diffe
 
 test: $(READY) ## run all tests
 	@pytest --numprocesses 2 --dist loadfile
+
+checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories
+	@pytest --numprocesses 2 tests/check_emulated.py tests/check_damaged.py
+
+damage: $(READY) ## look at 2,000 damaged repositories, and at each while a board is open
+	@DAMAGED=2000 pytest --numprocesses 2 tests/check_damaged.py
+
+soak: $(READY) ## let everything happen to a repository for ten minutes while a board is open, and compare with a new one
+	@SECONDS=600 pytest --numprocesses 2 tests/check_open.py
 
 emulate: $(READY) ## run the stages on emulated processors of both vendors and compare every byte
 	@pytest --numprocesses 2 tests/check_emulated.py

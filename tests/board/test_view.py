@@ -8,7 +8,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fashionboard.board import view
 from fashionboard.board.view import View
 from fashionboard.errors import BoardError
 
@@ -160,17 +159,6 @@ def test_a_view_that_was_kept_is_made_anew(tmp_path: Path, files: dict[str, Path
         with View(tmp_path / "view", keep=True) as shown:
             shown.show(name, files)
     assert [path.name for path in (tmp_path / "view").iterdir() if path.is_dir()] == ["two"]
-
-
-def test_what_a_killed_board_left_behind_goes(tmp_path: Path) -> None:
-    mine = view.own(tmp_path)
-    # a process that ended, one whose number was given anew, a view kept on purpose, a living one
-    folders = ["999999999-1", f"{os.getpid()}-1", "view", mine.name]
-    for name in folders:
-        (tmp_path / name).mkdir()
-        mark(tmp_path / name, name)
-    assert view.own(tmp_path) == mine
-    assert {path.name for path in tmp_path.iterdir()} == {"view", mine.name}
 
 
 def test_a_file_that_has_just_gone_is_left_out(tmp_path: Path) -> None:

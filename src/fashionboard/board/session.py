@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from fashionboard import errors, private
-from fashionboard.board import board, fetch, server, view
+from fashionboard.board import board, fetch, marks, server
 from fashionboard.board.board import Board
 from fashionboard.board.git import Git
 from fashionboard.board.notes import Notes
@@ -113,7 +113,7 @@ def _folder(options: Options, tmp: Path) -> Path:
     if options.view:
         return options.view.absolute()
     parent = tmp / "fashionboard" / "board"
-    own = view.own(parent)
+    own = marks.own(parent)
     # one that is left behind on purpose always has the same place
     return own if options.serve or options.export else parent / "view"
 

@@ -4,25 +4,19 @@ import contextlib
 import errno
 import os
 import posixpath
-import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-import psutil
-
-from fashionboard import outputs, private
-from fashionboard.board import needed, seen
+from fashionboard import private
+from fashionboard.board import marks, needed, seen
 from fashionboard.board.group import is_events
 from fashionboard.board.seen import Seen
 from fashionboard.board.server import RELOAD
 from fashionboard.errors import BoardError
 
-# in the folder of a view: who made it, and the folder's inode number, which no clone or copy of it has
-_MARK = ".fashionboard-view"
-_OWN = re.compile(r"\d+-\d+")
 _Way = Callable[[Path, Path], None]
 
 
@@ -60,8 +54,8 @@ class View:
         self.served: Callable[[], Collection[str]] | None = None
         self._keep = keep
         try:
-            _check(folder)
-            _remove_marked(folder)
+            marks.check(folder)
+            marks.remove(folder)
             self._begin()
         except OSError as error:
             raise BoardError(
@@ -78,12 +72,12 @@ class View:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not private.is_folder(self.folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        _mark(self.folder, _owner())
+        marks.write(self.folder, marks.owner())
         self._folders = {self.folder}
 
     def renew(self) -> bool:
         """Make the view again if somebody has removed it; tell whether that was so."""
-        if private.is_file(self.folder / _MARK):
+        if private.is_file(self.folder / marks.NAME):
             return False
         runs = [run for name in self._shown for run in (name, *self._runs(name))]
         self._begin()
@@ -96,9 +90,9 @@ class View:
     def __exit__(self, *_: object) -> None:
         if self._keep:
             with contextlib.suppress(OSError):
-                _mark(self.folder, "")
+                marks.write(self.folder, "")
         else:
-            _remove_marked(self.folder)
+            marks.remove(self.folder)
 
     def show(self, name: str, files: Mapping[str, Path], growing: bool = False, live: bool = False) -> None:
         """Make the folder `name` hold links to these files, by their paths in it, and no others.
@@ -361,69 +355,6 @@ def _stamp(path: Path) -> _Stamp:
 def _identity(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_dev, status.st_ino
-
-
-def own(parent: Path) -> Path:
-    """Return a folder in `parent` for the view of this process, and remove those of processes that ended.
-
-    parent: reached through no link that is not the user's own.
-    """
-    if private.is_folder(parent):
-        for folder in parent.iterdir():
-            # a name of our form, but another process's: what bears it may have come with a clone
-            if _OWN.fullmatch(folder.name) and not _is_alive(folder.name):
-                _remove_marked(folder)
-    return parent / _owner()
-
-
-def _check(folder: Path) -> None:
-    owner = (_read(folder) or "").partition(" ")[0]
-    if owner and owner != _owner() and _is_alive(owner):
-        pid = owner.partition("-")[0]
-        raise BoardError(f"{folder} is the view of another board, process {pid}; name another --view")
-    if not _is_marked(folder) and (
-        folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir())))
-    ):
-        raise BoardError(f"{folder}: expected a new or empty folder for the view, found something else there")
-
-
-def _mark(folder: Path, owner: str) -> None:
-    outputs.write_bytes(folder / _MARK, f"{owner} {folder.lstat().st_ino}".encode())
-
-
-def _read(folder: Path) -> str | None:
-    """Return what the mark in `folder` says; None if there is none, or a link is in its place."""
-    if not private.is_folder(folder) or not private.is_file(folder / _MARK):
-        return None
-    return (folder / _MARK).read_text(encoding="utf-8", errors="replace")
-
-
-def _is_marked(folder: Path) -> bool:
-    """Tell whether a board made this very folder."""
-    mark = _read(folder)
-    return mark is not None and mark.partition(" ")[2] == str(folder.lstat().st_ino)
-
-
-def _owner() -> str:
-    process = psutil.Process()
-    return f"{process.pid}-{_started(process)}"
-
-
-def _is_alive(owner: str) -> bool:
-    pid, _, started = owner.partition("-")
-    try:
-        return str(_started(psutil.Process(int(pid)))) == started
-    except (psutil.Error, ValueError):
-        return False
-
-
-def _started(process: psutil.Process) -> int:
-    return int(process.create_time() * 100)
-
-
-def _remove_marked(folder: Path) -> None:
-    if _is_marked(folder):
-        _remove(folder)
 
 
 def _remove(folder: Path) -> None:

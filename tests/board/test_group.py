@@ -51,6 +51,16 @@ def test_what_belongs_into_the_view(outputs: dict[str, list[str]], expected: lis
     assert sorted(found) == sorted(expected)
 
 
+def test_integers_keep_all_their_digits() -> None:
+    exact, beyond = 2**53, 2**53 + 1
+    assert group.parameters({"a": exact, "b": beyond, "c": -beyond, "d": 10**400}) == {
+        "a": float(exact),
+        "b": str(beyond),
+        "c": str(-beyond),
+        "d": str(10**400),
+    }
+
+
 def test_parameters_are_numbers_where_they_can_be() -> None:
     values = {
         "a": 1,

@@ -118,7 +118,8 @@ def shortened(name: str) -> str:
 def parameters(values: Mapping[str, object]) -> dict[str, Value]:
     """Return parameters as TensorBoard can show them: bool, float, or else a text.
 
-    Texts such as "1e-05" become numbers; what is not finite a text, since JSON has no such numbers.
+    Texts such as "1e-05" become numbers; what is not finite a text, since JSON has no such numbers, and so
+    does an integer that float64 does not hold.
     """
     return {name: _value(value) for name, value in values.items()}
 
@@ -129,7 +130,7 @@ def _value(value: object) -> Value:
     if isinstance(value, str) and _EXPONENT.fullmatch(value):
         value = float(value)
     number = _finite(value)
-    if number is not None:
+    if number is not None and number == value:
         return number
     return "null" if value is None else str(value)
 

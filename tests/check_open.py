@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -105,6 +106,9 @@ class Life:
         if path.exists():
             path.rename(path.with_name("away"))
             time.sleep(self._chance.uniform(0, 6))
+            # a run in the queue may have begun another
+            if path.is_dir():
+                shutil.rmtree(path)
             path.with_name("away").rename(path)
 
     def close_cache(self) -> None:

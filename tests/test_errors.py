@@ -1,5 +1,4 @@
 import errno
-import logging
 
 import pytest
 
@@ -90,9 +89,3 @@ def test_what_a_terminal_may_act_on_is_shown_as_its_code(text: str, shown: str) 
 def test_what_scripts_are_written_with_stays() -> None:
     text = "größe 训练 नम\u200dस्ते می\u200cخواهم 1\u00a0000\u202f000 \u3000 👩\u200d🔬"
     assert errors.visible(text) == text
-
-
-def test_what_libraries_log_is_shown_so_too() -> None:
-    errors.show_logs()
-    record = logging.LogRecord("dvc", logging.WARNING, "", 0, "one\x1b\ntwo", None, None)
-    assert logging.lastResort and logging.lastResort.format(record) == "one\\x1b\ntwo"

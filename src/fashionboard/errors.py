@@ -1,7 +1,6 @@
 """The errors that are meant for people: each says what was expected, what was found, what to do."""
 
 import errno
-import logging
 import os
 import sys
 import textwrap
@@ -76,17 +75,6 @@ def visible(text: str) -> str:
         else each.encode("unicode_escape").decode()
         for each in text
     )
-
-
-class _Visible(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(visible, super().format(record).split("\n")))
-
-
-def show_logs() -> None:
-    """Print what libraries log, which may quote names, with the codes of what a terminal may act on."""
-    if logging.lastResort:
-        logging.lastResort.setFormatter(_Visible())
 
 
 def reason(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -427,3 +428,16 @@ def test_git_runs_no_program_that_the_repository_names(
     subprocess.run(["git", "status"], cwd=repository, capture_output=True, check=False)
     # of two settings of one name, git takes the included one
     assert {setting, "included"} <= set(armed.read_text().split("\n"))
+
+
+def test_what_dvc_logs_of_names_is_not_printed(repository: Path) -> None:
+    """DVC warns of a variable with the name of its own `item`, with the name of the stage."""
+    described = json.loads((repository / "dvc.yaml").read_text())
+    described["vars"] = [{"item": 3}]
+    described["stages"]["s\x1b]0;title\x07"] = {"foreach": [1, 2], "do": {"cmd": "true ${item}"}}
+    (repository / "dvc.yaml").write_text(json.dumps(described))
+    program = str(Path(sys.executable).with_name("fashionboard"))
+    done = subprocess.run(
+        [program, "board", "--no-serve"], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and done.stderr == ""

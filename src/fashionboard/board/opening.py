@@ -1,5 +1,6 @@
 """A DVC repository that is not trusted, opened so that DVC writes nothing through it."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from scmrepo.git import Git
 
 from fashionboard import private
 from fashionboard.errors import BoardError
+
+# what they say of a repository quotes its names; what matters of it is in the errors that are raised
+_LOGGERS = ("dvc", "dvc_data", "dvc_objects", "scmrepo")
 
 
 class _Reader(Git):
@@ -30,6 +34,8 @@ def repository(folder: Path) -> Repo:
         DvcException: it is in none, or it cannot be opened.
         PathError: a link stands where DVC keeps its own files.
     """
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     root = Path(Repo.find_root(str(folder)))
     private.check(root.resolve(), root / Repo.DVC_DIR / "tmp")
     without_git = Config(str(root / Repo.DVC_DIR)).get("core", {}).get("no_scm", False)

@@ -50,7 +50,6 @@ def run(options: Options) -> None:
         BoardError: there is nothing to show, or no way to show it.
         PathError: a link in the repository is in the way.
     """
-    errors.show_logs()
     with contextlib.ExitStack() as stack:
         repo = stack.enter_context(fetch.opened(options.repo))
         tmp = Path(repo.tmp_dir)

@@ -139,7 +139,7 @@ def _add_board(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
     return int(text)
 

@@ -16,6 +16,7 @@ import os
 import posixpath
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -29,6 +30,14 @@ from fashionboard.errors import DataError
 
 EXPERIMENTS = "refs/exps/"
 _DEEPEST = 200
+# each level has a bracket, a character of indentation, or a mark of its own in front of a line
+_INDENTED = re.compile(rf"^[ \-?:]{{{_DEEPEST}}}", re.MULTILINE)
+# aliases with which a text may begin to grow beyond all measure
+_ALIASES = 10
+# bytes of a file that says what runs, and values of one that is read as a whole
+_MOST = 1_000_000
+# names of values, and letters of a pattern, in one file
+_MANY, _LONG = 100_000, 4096
 _OBJECT = re.compile(r"(files/md5/)?[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _EXPERIMENT = re.compile(rf"{EXPERIMENTS}([0-9a-f]{{2}})/([0-9a-f]{{38,62}})/(.+)")
@@ -69,6 +78,7 @@ for _kind, _pattern, _first in (
 _Loader.add_constructor(f"{_TAG}int", _Loader.integer)
 # what a damaged file may raise, from being no YAML to being nested a thousand times
 _DAMAGED = (
+    DataError,
     yaml.YAMLError,
     ValueError,
     LookupError,
@@ -134,17 +144,40 @@ def stages(lock: str) -> dict[str, Stage]:
 
 @lru_cache(maxsize=4096)
 def _load(text: str) -> Any:
-    if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
-        raise ValueError("nested too deeply")  # libyaml would end the process
+    check_size(text)
     return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
 
 
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for bracket in re.findall(r"[\[\]{}]", text):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def check_size(text: str) -> None:
+    """Return if a parser can put a text together: libyaml would end the process, and an alias bomb never end.
+
+    Raises:
+        DataError: it is nested too deeply, or its aliases stand for too much.
+    """
+    brackets = text.count("[") + text.count("{")
+    if brackets <= _DEEPEST and text.count("*") < _ALIASES and not _INDENTED.search(text):
+        return
+    # values below each collection that is open, with those that aliases stand for
+    sizes, anchors, names = [0], dict[str, int](), list[str | None]()
+    try:
+        # events are told one by one, without putting them together
+        for event in yaml.parse(text, yaml.CSafeLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                sizes.append(1)
+                names.append(event.anchor)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                size = sizes.pop()
+                sizes[-1] += size
+                if name := names.pop():
+                    anchors[name] = size
+            elif isinstance(event, yaml.AliasEvent):
+                sizes[-1] += anchors.get(event.anchor or "", 1)
+            else:
+                sizes[-1] += 1
+            if len(sizes) > _DEEPEST or sizes[-1] > _MOST:
+                raise DataError(f"expected at most {_DEEPEST} levels and {_MOST:,} values, found more")
+    except yaml.YAMLError:
+        return  # whoever reads it says so
 
 
 def _by_blocks(lock: str) -> dict[str, Any]:
@@ -250,14 +283,31 @@ def _text(value: object) -> str:
 
 
 def flat(values: dict[str, Any], prefix: str = "", separator: str = ".") -> dict[str, object]:
-    """Return the values of nested dictionaries by joined name, `train.lr`."""
+    """Return the values of nested dictionaries by joined name, `train.lr`.
+
+    Raises:
+        DataError: there are more than 100,000, as a few lines of aliases can make them.
+    """
     flattened: dict[str, object] = {}
-    for name, value in values.items():
-        joined = f"{prefix}{name}"
-        flattened |= (
-            flat(value, joined + separator, separator) if isinstance(value, dict) else {joined: value}
-        )
+    seen = 0
+    levels = [_below(prefix, values)]
+    while levels:
+        joined, value = next(levels[-1], (None, None))
+        seen += 1
+        if seen > _MANY or len(levels) > _DEEPEST:
+            raise DataError(f"expected at most {_MANY:,} values in {_DEEPEST} levels, found more")
+        if joined is None:
+            levels.pop()
+        elif isinstance(value, dict):
+            levels.append(_below(joined + separator, value))
+        else:
+            flattened[joined] = value
     return flattened
+
+
+def _below(start: str, values: dict[Any, Any]) -> Iterator[tuple[str, object]]:
+    for name, each in values.items():
+        yield f"{start}{name}", each
 
 
 @dataclass(frozen=True)
@@ -328,8 +378,10 @@ def metrics(text: str) -> Metrics:
 
 def _patterns(entries: list[Any] | None) -> tuple[str, ...]:
     paths = [next(iter(each)) if isinstance(each, dict) else each for each in entries or []]
-    plain = (posixpath.normpath(_text(path)).replace("[", "[[]") for path in paths)
-    return tuple(re.sub(r"\$\{.*?\}", "*", path) for path in plain)
+    if any(len(_text(path)) > _LONG for path in paths):
+        raise ValueError("longer than a path can be")
+    plain = (posixpath.normpath(path).replace("[", "[[]") for path in paths)
+    return tuple(re.sub(r"\$\{[^}]*\}", "*", path) for path in plain)
 
 
 def exact(pattern: str) -> str | None:
@@ -522,7 +574,8 @@ def _run(path: Path) -> Run | None:
             Path(_text(info["root_dir"])),
             int(info["status"]),
         )
-    except (LookupError, TypeError, ValueError):
+        str(root).encode()
+    except (LookupError, TypeError, ValueError, OverflowError):
         return None
     if status < _RUNNING:
         return None
@@ -541,6 +594,9 @@ def _run(path: Path) -> Run | None:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
+        # a link may have come with the repository, and lead to a device
+        if not private.is_file(path) or path.stat().st_size > _MOST:
+            return None
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):  # DVC is writing or removing it
         return None

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from fashionboard.errors import PathError
+from fashionboard.errors import PathError, reason
 
 
 def folder(root: Path, *names: str) -> Path:
@@ -40,11 +40,14 @@ def check(root: Path, path: Path) -> None:
     reached = Path(first)
     for part in parts:
         step = reached.parent if part == ".." else reached / part
-        if step.is_symlink():
-            if reached.is_relative_to(root):
-                raise _refusal(step)
-            step = step.resolve()
-        reached = step
+        try:
+            is_link = step.is_symlink()
+            real = step.resolve() if is_link else step
+        except (OSError, RuntimeError) as error:  # too long a name, or links in a circle
+            raise PathError(f"{step}: expected a path, found: {reason(error)}; name another") from None
+        if is_link and reached.is_relative_to(root):
+            raise _refusal(step)
+        reached = real
 
 
 def is_folder(path: Path) -> bool:

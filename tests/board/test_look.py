@@ -268,3 +268,87 @@ def test_an_unknown_error_at_the_start_is_a_line(copy: Repository, tmp_path: Pat
         (copy.path / ".git" / "HEAD").unlink()
         with pytest.raises(FashionboardError):
             one.update()
+
+
+def test_nothing_is_made_where_a_repository_was(copy: Repository, tmp_path: Path) -> None:
+    with board(copy.path) as served:
+        copy.path.rename(tmp_path / "moved")
+        eventually(lambda: "the repository: expected it where it was, found it gone" in served.said, True)
+        assert not copy.path.exists()
+        (tmp_path / "moved").rename(copy.path)
+        eventually(lambda: "workspace/train" in (get(served.address, "runs") or []), True)
+
+
+def nested(repository: Repository, name: str, content: str) -> None:
+    """Commit a file that only its commit has."""
+    (repository.path / name).write_text(content)
+    repository.git("add", "-f", name)
+    repository.git("commit", "-qm", "nested")
+    repository.git("tag", "damaged")
+    repository.git("reset", "-q", "--hard", "HEAD~1")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.dvc", "- " * 100_000),
+        ("x.dvc", "? " * 100_000),
+        ("x.dvc", "\n".join(" " * depth + "a:" for depth in range(5_000))),
+        ("dvc.yaml", "# " + "}" * 300 + "\nstages: " + "{a: " * 100_000),
+        (
+            "params.yaml",
+            "\n".join(
+                ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}" for n in range(1, 40))]
+            ),
+        ),
+    ],
+    ids=["sequences", "keys", "indentation", "brackets", "aliases"],
+)
+def test_what_would_end_or_hold_up_a_parser_is_told(
+    copy: Repository, tmp_path: Path, name: str, content: str
+) -> None:
+    if name == "params.yaml":
+        (copy.path / "dvc.yaml").write_text(
+            (copy.path / "dvc.yaml").read_text()[:-1] + ', "params": ["params.yaml"]}'
+        )
+        copy.git("commit", "-qam", "all parameters")
+    nested(copy, name, content)
+    program = str(Path(sys.executable).with_name("fashionboard"))
+    (copy.path / name).write_text(content)
+    done = subprocess.run(
+        [program, "board", "damaged", "workspace", "--no-serve", "--view", str(tmp_path / "view")],
+        cwd=copy.path,
+        env=copy.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    told = [line for line in done.stderr.splitlines() if name in line]
+    assert any(line.startswith("damaged (") for line in told)
+
+
+def test_the_repository_as_an_output_shows_no_secret_and_no_device(copy: Repository, tmp_path: Path) -> None:
+    (copy.path / "dvc.yaml").write_text('{"stages": {"all": {"cmd": "true", "outs": ["."]}}}')
+    (copy.path / "run").mkdir()
+    (copy.path / "run" / "events.tfevents.1").touch()
+    os.mkfifo(copy.path / "run" / "events.tfevents.2")
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        one.update()
+        shown = one.groups["workspace"].files
+        assert not [path for path in shown if ".git/" in path or ".dvc/" in path]
+        assert [path.rpartition("/")[2] for path in shown if "run/" in path] == ["events.tfevents.1"]
+
+
+def test_the_configuration_of_a_copy_moves_no_border(copy: Repository, tmp_path: Path) -> None:
+    (tmp_path / "secret.tfevents").touch()
+    (copy.path / "logs" / "x.tfevents").symlink_to(tmp_path / "secret.tfevents")
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        copy.git("config", "core.worktree", "/")
+        one.update()
+        assert not [path for path in one.groups["workspace"].files if path.endswith("x.tfevents")]
+        assert len(one.groups["main"].files) == 1
+        assert any("they lead out of the repository" in line for line in one.unread)

@@ -89,6 +89,10 @@ class Board:
                 cannot be read.
         """
         first, self._failed = self._refs is None, {}
+        if not first and not (self._workspace.root / ".dvc").is_dir():
+            # moved away: nothing is made in its place
+            self._failed = {"the repository": "expected it where it was, found it gone"}
+            return
         if self._view.renew():
             self._rows = Rows(self._view.folder)
         with contextlib.nullcontext() if first else self._trying("the repository"):

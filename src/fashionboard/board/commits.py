@@ -13,6 +13,8 @@ _UNSAID = re.compile(r"dvc: commit experiment [0-9a-f]+")
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+# bytes of a line with an author
+_LONGEST = 1000
 _AUTHOR = re.compile(rb"author (?P<name>.*?) ?<.*> ?(?P<time>\d+)? ?(?P<zone>[-+]\d{4})?")
 
 
@@ -53,7 +55,7 @@ def _parsed(digest: str, content: bytes) -> Commit:
     head, _, message = content.partition(b"\n\n")
     headers = head.split(b"\n")
     encoding = next((each[9:] for each in headers if each.startswith(b"encoding ")), b"utf-8")
-    match = next(filter(None, map(_AUTHOR.fullmatch, headers)), None)
+    match = next(filter(None, (_AUTHOR.fullmatch(each[:_LONGEST]) for each in headers)), None)
     subject, _, body = _decoded(message, encoding).strip().partition("\n")
     return Commit(
         digest,

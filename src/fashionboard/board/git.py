@@ -20,10 +20,24 @@ _COMMAND = [
 # ... nor to bring an object that is missing: by no protocol, and git from 2.45 on does not even ask
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "",
+    "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
 }
+
+
+# bytes that git may tell of a commit's files: a small repository can describe more than any disk holds
+_MOST = 256_000_000
+
+
+def top(folder: Path) -> Path:
+    """Return the folder at or above `folder` that holds a .git, without links in its path; else itself.
+
+    It is not asked of git: `core.worktree` of a copied configuration may say anything.
+    """
+    real = folder.resolve()
+    return next((each for each in (real, *real.parents) if os.path.lexists(each / ".git")), real)
 
 
 class Git:
@@ -35,28 +49,27 @@ class Git:
         self._listed: tuple[str, str] | None = None
         self._refs: dict[str, str] = {}
         self.broken: list[str] = []
-        self._environment = dict(_ENVIRONMENT)
-        self.prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
+        self.top = top(folder)
         # while this repository's own .git is away, that of a folder above it is none of it
-        self._environment["GIT_CEILING_DIRECTORIES"] = str(self.top.parent)
-
-    @property
-    def top(self) -> Path:
-        """The folder of the whole work tree, without links in its path."""
-        return self._folder.resolve().joinpath(*[".."] * self.prefix.count("/")).resolve()
+        self._environment = {
+            **_ENVIRONMENT,
+            "GIT_WORK_TREE": str(self.top),
+            "GIT_CEILING_DIRECTORIES": str(self.top.parent),
+        }
+        self.prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
 
     def refs(self) -> dict[str, str]:
         """Return the commit of HEAD and of every ref by its full name; `broken` names those without one."""
         listed = self._ask("for-each-ref", "--format=%(objectname) %(refname)")
         head = self._run("rev-parse", "--verify", "--quiet", "HEAD").stdout.strip()
-        if (listed, head) == self._listed:
+        if (listed, head) == self._listed and not self.broken:
             return self._refs
-        named = [line.partition(" ")[::2] for line in listed.splitlines()] + (
+        named = [line.partition(" ")[::2] for line in listed.split("\n") if line] + (
             [(head, "HEAD")] if head else []
         )
         # a tag may be annotated, and a damaged repository name what is not there
         asked = "".join(f"{digest}^{{commit}}\n" for digest, _ in named)
-        answers = self._ask("cat-file", "--batch-check=%(objectname)", given=asked).splitlines()
+        answers = self._ask("cat-file", "--batch-check=%(objectname)", given=asked).split("\n")[:-1]
         commits = {name: answer for (_, name), answer in zip(named, answers, strict=True)}
         self.broken = [name for name, answer in commits.items() if " " in answer]
         self._refs = {name: answer for name, answer in commits.items() if " " not in answer}
@@ -102,14 +115,15 @@ class Git:
         if not commits:
             return {}
         trees = self._trees(commits)
-        listed = self._ask("ls-tree", "-r", "-z", commits[0])
+        listed = self._listing("ls-tree", "-r", "-z", commits[0])
         first: dict[str, str] = {}
         for entry in filter(None, listed.split("\0")):
             about, path = entry.split("\t", 1)
             if wanted(path):
                 first[path] = about.split()[2]
         pairs = "".join(f"{trees[commits[0]]} {tree}\n" for tree in trees.values())
-        changes = self._ask("diff-tree", "-r", "-z", "--no-renames", "--relative", "--stdin", given=pairs)
+        options = ("-r", "-z", "--no-renames", "--relative", "--stdin")
+        changes = self._listing("diff-tree", *options, given=pairs)
         changed = iter(_changes(changes))
         found: dict[str, dict[str, str]] = {}
         for commit in commits:
@@ -158,7 +172,7 @@ class Git:
 
     def _trees(self, commits: list[str]) -> dict[str, str]:
         asked = "".join(f"{commit}^{{tree}}\n" for commit in commits)
-        answers = self._ask("cat-file", "--batch-check=%(objectname)", given=asked).splitlines()
+        answers = self._ask("cat-file", "--batch-check=%(objectname)", given=asked).split("\n")[:-1]
         found = dict(zip(commits, answers, strict=True))
         for commit, tree in found.items():
             if " " in tree:
@@ -187,6 +201,28 @@ class Git:
         if done.returncode:
             raise BoardError(f"expected a git repository, found: {done.stderr.strip()}")
         return done.stdout
+
+    def _listing(self, *arguments: str, given: str = "") -> str:
+        """Ask for what may be long beyond all measure."""
+        with tempfile.TemporaryFile() as asked:
+            asked.write(given.encode())
+            asked.seek(0)
+            with subprocess.Popen(
+                [*_COMMAND, *arguments],
+                cwd=self._folder,
+                env={**os.environ, **self._environment},
+                stdin=asked,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                answer = cast(IO[bytes], process.stdout).read(_MOST)
+                if len(answer) == _MOST:
+                    process.kill()
+        if process.returncode:
+            raise BoardError(
+                f"expected a list of files from git {arguments[0]}, found too many or damaged ones"
+            )
+        return answer.decode(errors="surrogateescape")
 
 
 def _changes(listed: str) -> Iterator[list[tuple[str, str]]]:

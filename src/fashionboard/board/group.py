@@ -17,6 +17,8 @@ Value = bool | float | str
 # what a file system, a terminal or a page would not show as it is: controls, marks of writing direction
 _UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
 _LONGEST = 150
+# parts of a value that is shown
+_MANY = 10_000
 # YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
@@ -82,10 +84,14 @@ def arrange(stage: str, outputs: Mapping[str, Mapping[str, T]]) -> dict[str, T]:
     found: dict[str, T] = {}
     for place, files in shown.items():
         folder = stage if len(shown) == 1 else f"{stage}/{place}"
-        inner = {
-            clean(f"{folder}/{posixpath.relpath(path, place or '.')}"): content
-            for path, content in files.items()
-        }
+        inner: dict[str, T] = {}
+        for path, content in files.items():
+            name = clean(f"{folder}/{posixpath.relpath(path, place or '.')}")
+            # names may be alike once they are clean
+            number = 1
+            while inner.get(name if number == 1 else f"{name}~{number}", content) != content:
+                number += 1
+            inner[name if number == 1 else f"{name}~{number}"] = content
         merge(found, inner)
     return found
 
@@ -121,23 +127,43 @@ def parameters(values: Mapping[str, object]) -> dict[str, Value]:
     Texts such as "1e-05" become numbers; what is not finite a text, since JSON has no such numbers, and so
     does an integer that float64 does not hold.
     """
-    return {name: _value(value) for name, value in values.items()}
+    return {_plain(name): _value(value) for name, value in values.items()}
 
 
 def _value(value: object) -> Value:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+    if isinstance(value, str) and len(value) < _LONGEST and _EXPONENT.fullmatch(value):
         value = float(value)
     number = _finite(value)
     if number is not None and number == value:
         return number
-    return "null" if value is None else str(value)
+    if value is None:
+        return "null"
+    return _plain(str(value)) if _size(value) < _MANY else "..."
+
+
+def _plain(text: str) -> str:
+    """Replace halves of characters, which JSON may hold and UTF-8 does not."""
+    return text.encode(errors="replace").decode()
+
+
+def _size(value: object) -> int:
+    """Count what a nested value is written with, as far as `_MANY`; aliases are written out each time."""
+    pending, size = [value], 0
+    while pending and size < _MANY:
+        each = pending.pop()
+        size += 1
+        if isinstance(each, dict):
+            pending += [*each.keys(), *each.values()][:_MANY]
+        elif isinstance(each, list | tuple | set):
+            pending += list(each)[:_MANY]
+    return size
 
 
 def metrics(values: Mapping[str, object]) -> dict[str, float]:
     """Return the metrics that are finite numbers."""
-    numbers = {name: _finite(value) for name, value in values.items() if not isinstance(value, bool)}
+    numbers = {_plain(name): _finite(value) for name, value in values.items() if not isinstance(value, bool)}
     return {name: number for name, number in numbers.items() if number is not None}
 
 

@@ -12,6 +12,8 @@ from fashionboard.errors import DataError
 
 NAME = ".dvcignore"
 _OWN = ".dvc"
+# of a pattern: each one more can double the time that it takes
+_STARS = 10
 _ROOT = "/root"
 
 
@@ -38,6 +40,8 @@ def visible(paths: Iterable[str], ignores: Mapping[str, bytes], marking: Iterabl
 
 
 def _visible(paths: Iterable[str], ignores: Mapping[str, bytes], marking: Iterable[str]) -> set[str]:
+    if any(line.count(b"*") > _STARS for content in ignores.values() for line in content.splitlines()):
+        raise ValueError("a pattern that may take for ever")
     files = MemoryFileSystem(global_store=False)
     files.makedirs(_ROOT)
     for path, content in {**dict.fromkeys(marking, b""), **ignores}.items():

@@ -15,7 +15,7 @@ from dvc.stage import Stage
 from dvc.utils.serialize import load_path
 
 from fashionboard import dvcfiles, errors
-from fashionboard.board import group, opening
+from fashionboard.board import git, group, marks, opening
 from fashionboard.board.group import Value
 from fashionboard.board.links import Links
 from fashionboard.board.recorded import parameters_in, parameters_of
@@ -25,6 +25,7 @@ from fashionboard.dvcfiles import Cache
 _PATIENCE = 200
 # of parameters that are no stage's
 _WHOLE = "*"
+_CLOSED = (".git", ".dvc")
 _IGNORE = (".dvcignore", ".gitignore")
 
 
@@ -114,7 +115,7 @@ class Live:
             with opening.repository(self.root) as repo:
                 found: dict[Path, _Description] = {}
                 walk = _Walk(repo)
-                links = Links(Path(repo.scm.root_dir), Cache(Path(repo.cache.local_cache_dir)))
+                links = Links(git.top(self.root), Cache(Path(repo.cache.local_cache_dir)))
                 for path in walk.descriptions():
                     found[path] = self._describe(repo, path)
                     stages = found[path].stages.values()
@@ -142,9 +143,13 @@ class Live:
     def _describe(self, repo: Repo, path: Path) -> _Description:
         """Read a dvc.yaml or .dvc file, stage by stage; of what cannot be read, what was known stays."""
         known = self._descriptions.get(path, _Description())
-        found = _Description(files={path, path.with_name("dvc.lock")})
+        # params.yaml beside it is read unasked
+        own = {path, path.with_name("dvc.lock"), path.with_name("params.yaml")}
+        found = _Description(files=own)
         name = os.path.relpath(path, self.root)
         try:
+            for each in own:
+                opening.check(each)
             file = load_file(repo, str(path))
             described = file.stages
             names = list(described)
@@ -161,8 +166,11 @@ class Live:
                     found.stages[key] = known.stages[key]
                     found.parameters[key] = known.parameters.get(key, {})
                 continue
-            found.files |= {Path(dependency.fs_path) for dependency in stage.params}
+            files = {Path(dependency.fs_path) for dependency in stage.params}
+            found.files |= files
             try:
+                for each_file in files:
+                    opening.check(each_file)
                 found.parameters[key] = _parameters(repo, stage)
             except Exception as error:
                 found.problems.append(_problem(f"{name}:{key}" if key else name, error))
@@ -200,6 +208,10 @@ class _Walk:
     def __init__(self, repo: Repo) -> None:
         self.outputs: set[str] = set()
         self.looked = {Path(repo.dvc_dir, name) for name in ("config", "config.local")}
+        above = [
+            each for each in Path(repo.root_dir).parents if each.is_relative_to(git.top(Path(repo.root_dir)))
+        ]
+        self.looked |= {each / ".gitignore" for each in above}
         self._repo = repo
 
     def descriptions(self) -> Iterator[Path]:
@@ -216,7 +228,9 @@ class _Walk:
             folders[:] = [
                 each
                 for each in folders
-                if f"{folder}/{each}" not in self.outputs and not is_ignored(f"{folder}/{each}/")
+                if f"{folder}/{each}" not in self.outputs
+                and all(opening.is_plain(Path(folder, each, name)) for name in _IGNORE)
+                and not is_ignored(f"{folder}/{each}/")
             ]
 
 
@@ -245,6 +259,7 @@ def _whole(repo: Repo, described: Path, files: Mapping[str, Path]) -> dict[str, 
     """Return the parameters of files that a dvc.yaml names for the whole of it."""
     found: dict[str, Value] = {}
     for name, file in files.items():
+        opening.check(file)
         read = load_path(str(file), repo.fs) if file.is_file() else {}
         found |= parameters_in(
             _folder(repo, str(described.parent)), name, read if isinstance(read, dict) else {}
@@ -259,10 +274,14 @@ def _problem(where: str, error: Exception) -> str:
 def _files(name: str, path: Path) -> Iterator[tuple[str, Path]]:
     if path.is_file():
         yield name, path
-    for folder, _, files in os.walk(path):
-        for file in files:
-            full = Path(folder, file)
-            yield posixpath.join(name, full.relative_to(path).as_posix()), full
+    for folder, folders, files in os.walk(path):
+        # credentials lie in these, and an output that is the whole repository holds them
+        folders[:] = [
+            each for each in folders if each not in _CLOSED and not Path(folder, each, marks.NAME).exists()
+        ]
+        for full in (Path(folder, file) for file in files):
+            if full.is_file():
+                yield posixpath.join(name, full.relative_to(path).as_posix()), full
 
 
 def _stamp(path: Path) -> object:

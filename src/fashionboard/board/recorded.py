@@ -32,6 +32,8 @@ class Record:
     missing: dict[str, frozenset[str]] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     outputs: frozenset[str] = frozenset()
+    used: set[Path] = field(default_factory=set)
+    damaged: set[Path] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,11 @@ class Recorder:
 
     def forget(self, lost: Collection[Path]) -> bool:
         """Forget what was read of files that are gone; tell whether anything was."""
-        records = [commit for commit, each in self._records.items() if _among(each.files, lost)]
+        records = [
+            commit
+            for commit, each in self._records.items()
+            if _among(each.files, lost) or not each.used.isdisjoint(lost)
+        ]
         for commit in records:
             del self._records[commit]
         for key in [key for key, each in self._arranged.items() if _among(each.files, lost)]:
@@ -109,7 +115,11 @@ class Recorder:
         absent = [file.committed for file in files if not self._cache.find(file.md5)]
         committed = dict(self._git.contents(absent))
         for each in new:
-            self._records[each] = self._record(trees[each], metrics[each], parameters[each], committed)
+            record = self._records[each] = self._record(
+                trees[each], metrics[each], parameters[each], committed
+            )
+            if record.damaged or self._trees.lacks(trees[each]):
+                self.failed.add(each)
 
     def _files(self, commit: str, tree: Tree, declared: Mapping[str, Metrics]) -> list[_Declared]:
         """Return where to read each file that is declared as one of metrics, or of parameters."""
@@ -150,12 +160,14 @@ class Recorder:
             works_in = posixpath.normpath(each.works_in)
             record.parameters.update(parameters_of(works_in, each.stage.parameters))
         unread = list(tree.unread)
-        numbers = {
-            metric.path: group.metrics(dvcfiles.flat(found, separator="/"))
-            for metric, found in self._values(metrics, committed, record.missing, unread)
-        }
+        numbers: dict[str, dict[str, float]] = {}
+        for metric, found in self._values(metrics, committed, record, unread):
+            try:
+                numbers[metric.path] = group.metrics(dvcfiles.flat(found, separator="/"))
+            except DataError:
+                unread.append(f"{metric.path} cannot be read")
         record.metrics.update(values.merged(numbers))
-        for file, found in self._values(parameters, committed, record.missing, unread):
+        for file, found in self._values(parameters, committed, record, unread):
             for name, value in parameters_in(file.folder, file.name, found).items():
                 # what a stage has read is what it was run with
                 record.parameters.setdefault(name, value)
@@ -165,20 +177,22 @@ class Recorder:
         self,
         files: list[_Declared],
         committed: Mapping[str, bytes | None],
-        missing: dict[str, frozenset[str]],
+        record: Record,
         unread: list[str],
     ) -> Iterator[tuple[_Declared, dict[str, Any]]]:
-        """Yield what each file holds; add to `missing` and `unread` those that cannot be read."""
+        """Yield what each file holds; note in `record` what was read, and what is missing or damaged."""
         for file in files:
             cached = self._cache.find(file.md5)
+            record.used.update(filter(None, [cached]))
             content = cached.read_bytes() if cached else committed.get(file.committed)
             if content is not None:
                 try:
                     yield file, values.read(file.path, content)
                 except DataError:
                     unread.append(f"{file.path} cannot be read")
+                    record.damaged.update(filter(None, [cached]))
             elif file.md5:
-                missing[file.path] = frozenset({file.md5})
+                record.missing[file.path] = frozenset({file.md5})
 
     def _arrange(self, recorded: Recorded, tree: Tree) -> "_Arranged":
         outputs = recorded.stage.outputs

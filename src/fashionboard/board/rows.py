@@ -89,7 +89,8 @@ class Rows:
             file = self._files.get(group.name) or self._begin(group.name, now)
             if file.is_open and now.state != "running":
                 self._end(file, now)
-        except OSError:
+        except Exception:
+            # no half of it, to which the next look would add
             self.drop(group.name)
             raise
 

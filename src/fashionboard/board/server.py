@@ -105,7 +105,7 @@ def serve(
         BoardError: TensorBoard does not take the arguments.
     """
     for each in arguments:
-        if each.startswith(("--logdir", "--port")):
+        if each == "serve" or each.startswith(("--logdir", "--port", "--inspect", "--version")):
             raise BoardError(
                 f"expected no {each.partition('=')[0]} after --: it is the board's own; leave it out"
             )

@@ -60,6 +60,7 @@ class Trees:
         self._git = git
         self._committed = committed
         self._parsed: dict[tuple[str, str], _Parsed] = {}
+        self._lacking: set[str] = set()
         self._visible: dict[object, tuple[set[str], tuple[str, ...]]] = {}
 
     def read(self, commits: Iterable[str]) -> dict[str, Tree]:
@@ -68,13 +69,19 @@ class Trees:
         self._parse(listed.values())
         return self._keep({commit: self._tree(paths) for commit, paths in listed.items()})
 
+    def lacks(self, tree: Tree) -> bool:
+        """Tell whether git lacks the bytes of a file of DVC's."""
+        return not self._lacking.isdisjoint(tree.blobs.values())
+
     def _parse(self, listed: Iterable[dict[str, str]]) -> None:
         # one blob may be several kinds of file, if it is empty
         blobs: dict[str, dict[str, str]] = {}
         for path, digest in ((path, digest) for paths in listed for path, digest in paths.items()):
-            if (_is_dvcs(path) or _is_list(path)) and (_kind(path), digest) not in self._parsed:
+            known = (_kind(path), digest) in self._parsed and digest not in self._lacking
+            if (_is_dvcs(path) or _is_list(path)) and not known:
                 blobs.setdefault(digest, {})[_kind(path)] = path
         for digest, content in self._git.contents(blobs):
+            (self._lacking.add if content is None else self._lacking.discard)(digest)
             for kind, path in blobs[digest].items():
                 self._parsed[kind, digest] = "not in git" if content is None else _parse(path, content)
 

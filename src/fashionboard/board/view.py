@@ -279,10 +279,12 @@ class View:
 
     def _prepare(self, folder: Path) -> None:
         """Make a folder of the view, with as few calls as can be: there are thousands."""
-        if folder not in self._folders:
-            self._prepare(folder.parent)
-            folder.mkdir(exist_ok=True)
-            self._folders.add(folder)
+        new = [folder]
+        while new[-1] not in self._folders:
+            new.append(new[-1].parent)
+        for each in reversed(new[:-1]):
+            each.mkdir(exist_ok=True)
+            self._folders.add(each)
 
     def _make(self, link: Path, target: Path, ways: Sequence[_Way]) -> None:
         try:

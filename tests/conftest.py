@@ -1,9 +1,14 @@
 """What several tests share: small images, the real files, a real repository with a finished run."""
 
+import signal
 from pathlib import Path
 
 from fashionboard import arithmetic
 
+# a shell's background and `nohup` have these ignored, and so would each program that is tested
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL if _number == signal.SIGHUP else signal.default_int_handler)
 # as the stages do it, before numpy and torch are imported
 arithmetic.prepare()
 arithmetic.choose("portable")

@@ -152,14 +152,7 @@ class Git:
             # from a file: a pipe would be full before the first answer is read
             asked.write("".join(f"{name}\n" for name in objects).encode(errors="surrogateescape"))
             asked.seek(0)
-            with subprocess.Popen(
-                [*_COMMAND, "cat-file", "--batch"],
-                cwd=self._folder,
-                env={**os.environ, **self._environment},
-                stdin=asked,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            ) as process:
+            with self._started(asked, "cat-file", "--batch") as process:
                 answers = cast(IO[bytes], process.stdout)
                 for name in objects:
                     header = answers.readline().split()
@@ -202,19 +195,23 @@ class Git:
             raise BoardError(f"expected a git repository, found: {done.stderr.strip()}")
         return done.stdout
 
+    def _started(self, asked: IO[bytes], *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start git with a file as its input, to read its output bit by bit."""
+        return subprocess.Popen(
+            [*_COMMAND, *arguments],
+            cwd=self._folder,
+            env={**os.environ, **self._environment},
+            stdin=asked,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
     def _listing(self, *arguments: str, given: str = "") -> str:
         """Ask for what may be long beyond all measure."""
         with tempfile.TemporaryFile() as asked:
             asked.write(given.encode())
             asked.seek(0)
-            with subprocess.Popen(
-                [*_COMMAND, *arguments],
-                cwd=self._folder,
-                env={**os.environ, **self._environment},
-                stdin=asked,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            ) as process:
+            with self._started(asked, *arguments) as process:
                 answer = cast(IO[bytes], process.stdout).read(_MOST)
                 if len(answer) == _MOST:
                     process.kill()

@@ -21,6 +21,20 @@ ATTACKS = (
     ("dvc", signal.SIGKILL),
     ("dvc", signal.SIGTERM),
     ("group", signal.SIGINT),
+    ("group", signal.SIGHUP),
+)
+# DVC's own commands, at any moment of which DVC is killed: with nothing to do, between stages, experiments
+COMMANDS = {
+    "idle": ["dvc", "repro"],
+    "stages": ["dvc", "repro", "--force", "embed"],
+    "experiment": ["dvc", "exp", "run", "--set-param"],
+    "temporary": ["dvc", "exp", "run", "--temp", "--set-param"],
+}
+DVC_ATTACKS = (
+    ("dvc", signal.SIGKILL),
+    ("dvc", signal.SIGTERM),
+    ("group", signal.SIGHUP),
+    ("group", signal.SIGKILL),
 )
 GRACE = 3.0  # seconds: two that are promised, one for a busy machine
 
@@ -78,6 +92,57 @@ def strike(repository: Repository, attack: Attack, ready: Callable[[], bool] = l
     return _log(repository).read_text()
 
 
+@dataclass(frozen=True)
+class DvcAttack:
+    command: str  # one of COMMANDS
+    target: str
+    signal: signal.Signals
+    delay: float  # seconds after DVC's process has begun
+
+    @classmethod
+    def draw(cls, number: int, seconds: dict[str, float]) -> "DvcAttack":
+        """Return attack `number`: commands and signals in turn, the moment at random."""
+        command = list(COMMANDS)[number % len(COMMANDS)]
+        target, kind = DVC_ATTACKS[number // len(COMMANDS) % len(DVC_ATTACKS)]
+        return cls(command, target, kind, random.Random(number).uniform(0, seconds[command]))
+
+
+def arguments(command: str, number: int) -> list[str]:
+    """Return one of COMMANDS; an experiment has a parameter of its own, else the run cache would bring it."""
+    own = [f"embed.points={20 + number}"] if "exp" in COMMANDS[command] else []
+    return [*COMMANDS[command], *own]
+
+
+def measure_dvc(repository: Repository) -> dict[str, float]:
+    """Return how many seconds each of COMMANDS takes."""
+    found = {}
+    for number, command in enumerate(COMMANDS):
+        start = time.monotonic()
+        with _started(repository, arguments(command, -10 + number)) as dvc:
+            assert dvc.wait() == 0, _log(repository).read_text()
+        found[command] = time.monotonic() - start
+    return found
+
+
+def strike_dvc(repository: Repository, attack: DvcAttack, number: int) -> str:
+    """Run a command of DVC, attack it at its moment, wait until all is over, and return what was printed.
+
+    Raises:
+        AssertionError: a process is left behind.
+    """
+    with _started(repository, arguments(attack.command, number)) as dvc:
+        time.sleep(attack.delay)
+        if dvc.poll() is None:
+            if attack.target == "group":
+                os.killpg(dvc.pid, attack.signal)
+            else:
+                dvc.send_signal(attack.signal)
+        dvc.wait(30)
+        left = _left_behind(dvc.pid)
+        assert left == [], f"{attack}: left behind {left}"
+    return _log(repository).read_text()
+
+
 def _log(repository: Repository) -> Path:
     return repository.path.parent / "killed.log"
 
@@ -86,10 +151,20 @@ def _log(repository: Repository) -> Path:
 def _running(
     repository: Repository, stage: str
 ) -> Iterator[tuple["subprocess.Popen[bytes]", psutil.Process]]:
-    """Run one stage anew in a session of its own; yield DVC's process and the stage's; kill what is left."""
+    """Run one stage anew; yield DVC's process and the stage's."""
+    with _started(repository, ["dvc", "repro", "--force", "--single-item", stage]) as dvc:
+        while not (children := psutil.Process(dvc.pid).children()):
+            assert dvc.poll() is None, _log(repository).read_text()
+            time.sleep(0.005)
+        yield dvc, children[0]
+
+
+@contextlib.contextmanager
+def _started(repository: Repository, command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a command in a session of its own; yield its process; kill what is left of the session."""
     with _log(repository).open("wb") as output:
         dvc = subprocess.Popen(
-            ["dvc", "repro", "--force", "--single-item", stage],
+            command,
             cwd=repository.path,
             env={**repository.environment(), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
@@ -98,10 +173,7 @@ def _running(
             start_new_session=True,
         )
     try:
-        while not (children := psutil.Process(dvc.pid).children()):
-            assert dvc.poll() is None, _log(repository).read_text()
-            time.sleep(0.005)
-        yield dvc, children[0]
+        yield dvc
     finally:
         for process in psutil.process_iter():
             if _lives_in(process, dvc.pid):

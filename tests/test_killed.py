@@ -2,11 +2,14 @@
 
 import json
 import os
+import shlex
 import signal
+from pathlib import Path
 
 import pytest
 
-from tests.killing import ATTACKS, Attack, measure, strike
+from tests import trouble
+from tests.killing import ATTACKS, COMMANDS, Attack, DvcAttack, measure, measure_dvc, strike, strike_dvc
 from tests.repository import Repository, stages_run
 
 # `make torture` sets more
@@ -76,3 +79,45 @@ def test_a_killed_training_repeats_no_interval(
     assert saved is not None and 59 <= saved < 299
     recover(repository, printed, lock, "--force", "--single-item", "train")
     assert saved_step(repository) is None
+
+
+@pytest.fixture(scope="module")
+def dvc_seconds(repository: Repository) -> dict[str, float]:
+    (repository.path / "notes.txt").write_text("committed\n")
+    repository.git("add", "notes.txt")
+    repository.git("commit", "-qm", "notes")
+    found = measure_dvc(repository)
+    repository.run("fashionboard", "restore")
+    return found
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_whatever_dvc_does_when_it_is_killed_the_page_brings_all_back(
+    repository: Repository, dvc_seconds: dict[str, float], root: Path, number: int
+) -> None:
+    page, notes = root / "docs" / "trouble.md", repository.path / "notes.txt"
+    lock, head = (repository.path / "dvc.lock").read_bytes(), repository.git("rev-parse", "HEAD")
+    attack = DvcAttack.draw(number, dvc_seconds)
+    notes.write_text("not committed\n")
+    printed = strike_dvc(repository, attack, number)
+    assert "Traceback" not in printed
+    # a person looks at what git says, and may run the pipeline again, but not with an experiment's parameters
+    again = number // len(COMMANDS) % 2 == 1 and "exp" not in COMMANDS[attack.command]
+    look = [["git", "status"], *([["dvc", "repro"]] if again else [])]
+    told = "".join(repository.run(*command, check=False).stdout for command in look)
+    steps = trouble.commands(page, told) or ([] if again else ["fashionboard restore"])
+    for step in steps:
+        done = repository.run(*shlex.split(step)).stdout
+        if "git stash pop" in done:
+            repository.git("checkout", "HEAD", "notes.txt")
+            repository.git("stash", "pop")
+            repository.git("checkout", "HEAD", "params.yaml", "dvc.lock")
+    assert notes.read_text() == "not committed\n"
+    repository.git("checkout", "HEAD", "notes.txt")
+    assert stages_run(repository.dvc("repro")) == []
+    assert repository.git("symbolic-ref", "HEAD") == "refs/heads/main\n"
+    assert repository.git("rev-parse", "HEAD") == head
+    assert (repository.path / "dvc.lock").read_bytes() == lock
+    assert repository.git("status", "--porcelain") == ""
+    assert repository.git("for-each-ref", "refs/exps/exec/EXEC_MERGE", "refs/exps/stash", "refs/stash") == ""
+    assert "up to date" in repository.dvc("status")

@@ -20,12 +20,14 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(
         prog="fashionboard",
-        description="DVC experiments in TensorBoard, a check on the pipeline, and a model's predictions.",
+        description="DVC experiments in TensorBoard, a check on the pipeline, a model's predictions, and the "
+        "way back to the last commit.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands)
     _add_verify(commands)
     _add_predict(commands)
+    _add_restore(commands)
     arguments, unknown = parser.parse_known_args(_joined(own))
     if unknown:
         # what the command takes is told by its own usage
@@ -257,3 +259,28 @@ def _predict(arguments: argparse.Namespace) -> None:
     options = predict.Options(tuple(arguments.images), arguments.model, arguments.rev, arguments.json)
     if not predict.run(options):
         sys.exit(1)
+
+
+def _add_restore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    restore = commands.add_parser(
+        "restore",
+        help="bring back the last commit after a run that failed or was killed",
+        allow_abbrev=False,
+        description="Bring back the last commit after a run that failed or was killed: the branch, "
+        "params.yaml, dvc.lock and the outputs. Other files stay as they are. What is neither in the commit "
+        "nor in DVC's cache is moved to a folder of its own, and nothing is lost.",
+    )
+    restore.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder's)")
+    restore.add_argument(
+        "--lock", action="store_true", help="mend DVC's lock file where a kill has cut it off; nothing else"
+    )
+    restore.set_defaults(run=_restore)
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    from fashionboard import restore
+
+    if arguments.lock:
+        restore.unlock(arguments.repo)
+        return
+    print(restore.report(restore.restore(arguments.repo)))

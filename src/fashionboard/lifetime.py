@@ -17,17 +17,20 @@ _POLL, _PATIENCE = 0.5, 1.0
 
 
 def guard() -> None:
-    """End this process on SIGINT or SIGTERM, and when the program that runs it has died.
+    """End this process on SIGINT, SIGTERM or SIGHUP, and when the program that runs it has died.
 
     DVC does not take its stages with it when it is killed, and a stage left behind would write
     into the outputs of the next run. Ending means that what is half written is removed, one line
-    on stderr, and the exit code 128 + the signal's number.
+    on stderr, and the exit code 128 + the signal's number. A SIGHUP that is ignored, as by `nohup`, stays so.
     """
     # started by hand, a stage may well outlive its shell; Windows has no fork
     if "DVC_STAGE" in os.environ and hasattr(os, "fork"):
         _start_watchdog()
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
+    # a terminal that is closed; Windows has none
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _stop)
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,51 @@
+"""Which processes of DVC work in a repository's own folder."""
+
+import contextlib
+import time
+from pathlib import Path
+
+import psutil
+
+# seconds for stages to end after the DVC that ran them: `lifetime` needs two
+_PATIENCE = 5.0
+_POLL = 0.1
+# what a queue's workers call: they work in copies of the repository
+_IN_COPIES = {"queue-worker", "exec-run"}
+
+
+def processes(root: Path, patience: float = _PATIENCE) -> list[psutil.Process]:
+    """Return DVC's commands and stages that run in the repository at `root`, an absolute path without links.
+
+    Those in copies, of a queue or `--temp`, are none of them. patience: seconds to wait for them to end.
+    """
+    end = time.monotonic() + patience
+    while found := [process for process in psutil.process_iter() if _works_in(process, root)]:
+        if time.monotonic() > end:
+            return found
+        time.sleep(_POLL)
+    return []
+
+
+def inside(folder: Path) -> bool:
+    """Tell whether a process has its working directory in `folder`, an absolute path without links."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if Path(process.cwd()).is_relative_to(folder):
+                return True
+    return False
+
+
+def _works_in(process: psutil.Process, root: Path) -> bool:
+    # other people's processes cannot be asked, nor those that have ended
+    with contextlib.suppress(psutil.Error, OSError):
+        folder = Path(process.cwd())
+        if folder.is_relative_to(root) and not folder.is_relative_to(root / ".dvc" / "tmp" / "exps"):
+            return is_dvc(process.cmdline()) or "DVC_STAGE" in process.environ()
+    return False
+
+
+def is_dvc(command: list[str]) -> bool:
+    """Tell whether a command line is DVC's, other than that of a queue's worker."""
+    names = [Path(each).name for each in command[:3]]
+    called = "dvc" in names[:2] or names[1:3] == ["-m", "dvc"]
+    return called and not _IN_COPIES & set(command)

@@ -7,7 +7,10 @@ READY := .venv/.ready
 # stages are started as `python`: it must be the environment's
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup repro demo verify board bench bench-board screenshots torture checks damage soak emulate test lint tensorboard
+# a killed DVC may have left its lock file empty: each later command would fail
+MEND := @fashionboard restore --lock
+
+.PHONY: help setup repro demo restore verify board bench bench-board screenshots torture checks damage soak emulate test lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,18 +32,25 @@ $(READY): $(INSTALLED) pyproject.toml
 	@touch $@
 
 repro: $(READY) ## run what params.yaml says: Fashion-MNIST, unless it was changed
+	$(MEND)
 	@echo "Running the stages that need it: dvc repro"
 	@dvc repro
 	@cat metrics/evaluate.json
 	@echo "Look at it: make board"
 
 demo: $(READY) ## run the pipeline on the drawn data set, without any download
+	$(MEND)
 	@scripts/demo
 
+restore: $(READY) ## bring back the last commit after a run that failed or was killed
+	@fashionboard restore
+
 verify: $(READY) ## run all stages again in a clone and compare every byte with dvc.lock
+	$(MEND)
 	@fashionboard verify
 
 board: $(READY) ## serve the workspace, HEAD, its experiments and what is running, side by side, until Ctrl-C
+	$(MEND)
 	@fashionboard board
 
 bench: $(READY) ## measure everything against the tutorial's script and against DVC itself
@@ -52,7 +62,7 @@ bench-board: $(READY) ## measure the board with 100 and 1,000 generated experime
 screenshots: $(READY) ## make the README's pictures again, in a real browser
 	@python -m scripts.screenshots
 
-torture: $(READY) ## kill the pipeline at 200 random moments; run it in 10 different surroundings
+torture: $(READY) ## kill stages and DVC at 200 random moments each; run it in 10 different surroundings
 	@KILLS=200 RUNS=10 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py
 
 test: $(READY) ## run all tests

@@ -29,7 +29,7 @@ def test_what_fails_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_process_removes_what_is_half_written_and_says_so(
     tmp_path: Path, kind: signal.Signals
 ) -> None:

@@ -21,7 +21,8 @@ def processes(root: Path, patience: float = _PATIENCE) -> list[psutil.Process]:
     end = time.monotonic() + patience
     while found := [process for process in psutil.process_iter() if _works_in(process, root)]:
         if time.monotonic() > end:
-            return found
+            # a stage is told by the command that runs it
+            return [process for process in found if is_dvc(_command(process))] or found
         time.sleep(_POLL)
     return []
 
@@ -40,8 +41,23 @@ def _works_in(process: psutil.Process, root: Path) -> bool:
     with contextlib.suppress(psutil.Error, OSError):
         folder = Path(process.cwd())
         if folder.is_relative_to(root) and not folder.is_relative_to(root / ".dvc" / "tmp" / "exps"):
-            return is_dvc(process.cmdline()) or "DVC_STAGE" in process.environ()
+            return is_dvc(_command(process)) or "DVC_STAGE" in process.environ()
     return False
+
+
+def name(process: psutil.Process) -> str:
+    """Return what a person calls a process: `dvc repro`, also where Python runs it."""
+    words = _command(process)
+    if words and Path(words[0]).name.startswith("python"):
+        words = words[2:] if words[1:2] == ["-m"] else words[1:]
+    return " ".join([*(Path(word).name for word in words[:1]), *words[1:]]) or "one that has ended"
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def is_dvc(command: list[str]) -> bool:

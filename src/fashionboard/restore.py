@@ -77,7 +77,7 @@ def restore(folder: Path) -> Restored:
     """
     root = repository(folder)
     if running := at_work.processes(root):
-        names = ", ".join(f"{' '.join(_command(each))} (process {each.pid})" for each in running[:_SHOWN])
+        names = ", ".join(f"`{at_work.name(each)}` (process {each.pid})" for each in running[:_SHOWN])
         raise RestoreError(f"expected no run here, found {names}; end it, or wait for it")
     git = Git(root)
     commit = git.ask("rev-parse", "--short", "HEAD").strip()
@@ -118,14 +118,6 @@ def report(restored: Restored) -> str:
 def _few(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        first, *rest = process.cmdline()
-    except (psutil.Error, ValueError):
-        return ["a process that has ended"]
-    return [Path(first).name, *rest]
 
 
 def _settle(git: Git, root: Path, kept: Path) -> Iterator[str]:

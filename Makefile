@@ -63,7 +63,7 @@ screenshots: $(READY) ## make the README's pictures again, in a real browser
 	@python -m scripts.screenshots
 
 torture: $(READY) ## kill stages and DVC at 200 random moments each; run it in 10 different surroundings
-	@KILLS=200 RUNS=10 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py
+	@KILLS=200 RUNS=10 FUZZED=5000 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py tests/test_fuzzed.py
 
 test: $(READY) ## run all tests
 	@pytest --numprocesses 2 --dist loadfile

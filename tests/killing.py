@@ -53,7 +53,7 @@ class Attack:
         seconds: how long each stage's process lives, measured on this machine.
         """
         stage = STAGES[number % len(STAGES)]
-        target, kind = ATTACKS[number // len(STAGES) % len(ATTACKS)]
+        target, kind = ATTACKS[(number + number // len(STAGES)) % len(ATTACKS)]
         return cls(stage, target, kind, random.Random(number).uniform(0, seconds[stage]))
 
 
@@ -103,7 +103,7 @@ class DvcAttack:
     def draw(cls, number: int, seconds: dict[str, float]) -> "DvcAttack":
         """Return attack `number`: commands and signals in turn, the moment at random."""
         command = list(COMMANDS)[number % len(COMMANDS)]
-        target, kind = DVC_ATTACKS[number // len(COMMANDS) % len(DVC_ATTACKS)]
+        target, kind = DVC_ATTACKS[(number + number // len(COMMANDS)) % len(DVC_ATTACKS)]
         return cls(command, target, kind, random.Random(number).uniform(0, seconds[command]))
 
 

@@ -14,6 +14,7 @@ from tests.repository import Repository, stages_run
 
 # `make torture` sets more
 KILLS = int(os.environ.get("KILLS", "20"))
+KILLS_OF_DVC = int(os.environ.get("KILLS", "8"))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def dvc_seconds(repository: Repository) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("number", range(KILLS))
+@pytest.mark.parametrize("number", range(KILLS_OF_DVC))
 def test_whatever_dvc_does_when_it_is_killed_the_page_brings_all_back(
     repository: Repository, dvc_seconds: dict[str, float], root: Path, number: int
 ) -> None:

@@ -147,7 +147,7 @@ def _port(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    if not re.fullmatch(r"-?\d{1,9}", text) or int(text) == 0:
+    if not re.fullmatch("-?[0-9]{1,9}", text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"expected a number of commits, or -1 for all, found {text!r}")
     return int(text)
 

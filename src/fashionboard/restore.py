@@ -127,8 +127,12 @@ def _settle(git: Git, root: Path, kept: Path) -> Iterator[str]:
         if wanted is None:
             continue
         path = root / name
-        if private.is_file(path) and path.read_bytes() not in (wanted, b""):
+        private.check(root, path)
+        found = path.read_bytes() if path.is_file() else b""
+        if found and found != wanted:
             yield _move(root, kept, name)
+        elif not found:
+            path.unlink(missing_ok=True)
         git.ask("checkout", "--quiet", "HEAD", "--", name)
 
 

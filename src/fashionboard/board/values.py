@@ -3,6 +3,7 @@
 import json
 import posixpath
 import tomllib
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -37,7 +38,10 @@ def read(path: str, content: bytes) -> dict[str, Any]:
         if kind == ".toml":
             found = tomllib.loads(content.decode())
         elif kind == ".py":
-            found = parse_py(content.decode(), path)
+            with warnings.catch_warnings():
+                # of an escape such as \d in somebody's file
+                warnings.simplefilter("ignore")
+                found = parse_py(content.decode(), path)
         else:
             found = json.loads(content) if kind == ".json" else dvcfiles.load(content)
     except _DAMAGED:

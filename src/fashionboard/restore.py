@@ -128,11 +128,10 @@ def _settle(git: Git, root: Path, kept: Path) -> Iterator[str]:
             continue
         path = root / name
         private.check(root, path)
-        found = path.read_bytes() if path.is_file() else b""
-        if found and found != wanted:
+        if path.exists() and (path.is_dir() or path.read_bytes() not in (wanted, b"")):
             yield _move(root, kept, name)
-        elif not found:
-            path.unlink(missing_ok=True)
+        elif path.exists() and not path.stat().st_size:
+            path.unlink()
         git.ask("checkout", "--quiet", "HEAD", "--", name)
 
 

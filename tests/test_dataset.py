@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,18 @@ def test_a_missing_description_is_refused(saved: Path) -> None:
     (saved / "dataset.json").unlink()
     with pytest.raises(DataError, match=r"dataset\.json: cannot be read"):
         dataset.load(saved, "train")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"title": []}, {"source": None}, {"licence": {}}, {"classes": "ab"}, {"classes": [1]}, {"classes": {}}],
+    ids=str,
+)
+def test_a_description_of_other_types_is_refused(saved: Path, change: dict[str, object]) -> None:
+    path = saved / "dataset.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(DataError, match=r"dataset\.json: not a data set's description"):
+        dataset.describe(saved)
 
 
 def test_choosing_is_random_without_repeats_and_repeatable(noise: Images) -> None:

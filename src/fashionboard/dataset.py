@@ -82,7 +82,10 @@ def describe(root: Path) -> Description:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         description = Description(**{**fields, "classes": tuple(fields["classes"])})
-        if not all(isinstance(text, str) for text in [description.name, *description.classes]):
+        texts = [value for name, value in vars(description).items() if name != "classes"]
+        if not all(isinstance(text, str) for text in [*texts, *description.classes]):
+            raise TypeError
+        if not isinstance(fields["classes"], list):
             raise TypeError
         return description
     except OSError as error:

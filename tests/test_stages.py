@@ -1,14 +1,25 @@
 """Stages started by hand on what is small, strange or broken, without DVC."""
 
+import csv
+import json
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fashionboard import checkpoint, network
+from fashionboard import checkpoint, dataset, network
 from fashionboard.dataset import CLASSES
+from tests import own, rendered
 from tests.repository import Repository
+
+ALL = ("download", "visualize", "embed", "train", "evaluate")
+# Persian with a zero-width non-joiner, an emoji with a joiner, a no-break space, what Markdown and CSV know
+WRITTEN = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", '**b**, "c" | `d` <i>')
 
 
 @pytest.fixture
@@ -48,3 +59,47 @@ def test_evaluate_refuses_weights_whose_sums_are_not_finite(
     checkpoint.save(repository.path / "models/net.safetensors", net, checkpoint.Origin("drawn", CLASSES))
     said = refusal(repository, "evaluate")
     assert "expected finite numbers, found " in said and said.endswith("train again with a smaller train.lr")
+
+
+def texts(repository: Repository, stage: str) -> str:
+    """Return what TensorBoard shows of a stage's text."""
+    events = EventAccumulator(str(repository.path / "runs" / stage), size_guidance={"tensors": 0}).Reload()
+    (event,) = events.Tensors("data_set")
+    return rendered.read(event.tensor_proto.string_val[0].decode())[0]
+
+
+def test_names_as_people_write_them_go_through_all_stages(repository: Repository) -> None:
+    folder = "نیم\u200cفاصله_**_👩\u200d🚀"
+    own.write(repository.path / folder, WRITTEN, each=8)
+    repository.set({"data.dataset": f"idx:{folder}", "embed.points": 10})
+    for stage in ALL:
+        done = start(repository, stage)
+        assert (done.returncode, done.stdout) == (0, "")
+    assert dataset.describe(repository.path / "data/raw").classes == WRITTEN
+    assert checkpoint.origin(repository.path / "models/net.safetensors").classes == WRITTEN
+    numbers = json.loads((repository.path / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    assert numbers["data_set"] == f"idx:{folder}"
+    assert list(numbers["f1"]) == ["macro", *WRITTEN]
+    labels = (repository.path / "runs/embed/images/metadata.tsv").read_text(encoding="utf-8").split("\n")
+    assert len(labels) == 11 and set(labels[:-1]) == set(WRITTEN)
+    with (repository.path / "plots/evaluate/precision_recall.csv").open(encoding="utf-8") as file:
+        assert [row["class"] for row in csv.DictReader(file)] == [
+            each for each in WRITTEN for _ in range(101)
+        ]
+    events = EventAccumulator(str(repository.path / "runs/evaluate"), size_guidance={"tensors": 0}).Reload()
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("pr_curve/")]
+    assert tags == [f"pr_curve/{each}" for each in WRITTEN]
+    assert ", ".join(WRITTEN) in texts(repository, "visualize")
+    assert f"{folder}, a data set of the user's own (idx:{folder})" in texts(repository, "visualize")
+    assert texts(repository, "embed") == f"10 training images of idx:{folder} are in the Projector."
+    assert texts(repository, "train") == f"Trained on the 32 training images of idx:{folder}."
+    assert texts(repository, "evaluate") == f"Evaluated on the 16 test images of idx:{folder}."
+    page = np.full((40, 40), 255, np.uint8)
+    page[8:30, 10:20] = 0
+    Image.fromarray(page).save(repository.path / "a.png")
+    program = str(Path(sys.executable).with_name("fashionboard"))
+    as_json = json.loads(repository.run(program, "predict", "a.png", "--json").stdout)
+    likeliest = [each["class"] for each in as_json["predictions"]]
+    assert len(likeliest) == 3 and set(likeliest) < set(WRITTEN)
+    shown = repository.run(program, "predict", "a.png").stdout
+    assert all(f"{name} " in shown for name in likeliest) and shown.count("\n") == 1

@@ -1,6 +1,7 @@
 """Stages started by hand on what is small, strange or broken, without DVC."""
 
 import csv
+import io
 import json
 import subprocess
 import sys
@@ -103,3 +104,31 @@ def test_names_as_people_write_them_go_through_all_stages(repository: Repository
     assert len(likeliest) == 3 and set(likeliest) < set(WRITTEN)
     shown = repository.run(program, "predict", "a.png").stdout
     assert all(f"{name} " in shown for name in likeliest) and shown.count("\n") == 1
+
+
+def test_too_few_images_for_a_parameter_are_said_with_its_name_and_value(repository: Repository) -> None:
+    own.write(repository.path / "few", ("cat", "dog", "fox"), each=9)
+    repository.set({"data.dataset": "idx:few", "embed.points": 28, "train.validation": 25})
+    assert start(repository, "download").returncode == 0
+    assert refusal(repository, "embed") == (
+        "embed.points is 28, expected at most the number of training images, which is 27; ask for fewer"
+    )
+    assert refusal(repository, "train").startswith("train.validation is 25, expected 0, or 3 to 24 of the ")
+
+
+def test_two_images_a_part_go_through_all_stages(repository: Repository) -> None:
+    own.write(repository.path / "two", ("cat", "dog"), each=2)
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        test = repository.path / "two" / name.replace("train", "t10k")
+        (repository.path / "two" / name).write_bytes(test.read_bytes())
+    repository.set({"data.dataset": "idx:two", "embed.points": 2, "visualize.images_per_class": 50})
+    for stage in ALL:
+        done = start(repository, stage)
+        assert (done.returncode, done.stdout) == (0, "")
+    events = EventAccumulator(str(repository.path / "runs/visualize")).Reload()
+    (four,) = events.Images("four_fashion_mnist_images")
+    assert (four.width, four.height) == (4 * 30 + 2, 32)
+    pixels = np.asarray(Image.open(io.BytesIO(four.encoded_image_string)))
+    train = dataset.load(repository.path / "data/raw", "train").pixels
+    shown = {pixels[2:30, 2 + 30 * k : 30 + 30 * k].tobytes() for k in range(4)}
+    assert shown == {train[0].tobytes(), train[1].tobytes(), bytes(784)}

@@ -12,7 +12,9 @@ OUT = Path("runs/embed")
 def main() -> None:
     settings = params.load(Path("params.yaml")).embed
     about = dataset.describe(RAW)
-    chosen = dataset.choose(dataset.load(RAW, "train"), settings.points, settings.seed)
+    train = dataset.load(RAW, "train")
+    dataset.check_enough(train, settings.points, "embed.points")
+    chosen = dataset.choose(train, settings.points, settings.seed)
     with EventWriter(OUT, inputs.key("embed", settings)) as events:
         labels = {"label": [about.classes[label] for label in chosen.labels]}
         projector.write(OUT, "images", chosen.pixels, labels, chosen.pixels)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fashionboard import arithmetic, calibration, dataset, errors, inputs, outputs, params, projector
-from fashionboard.events import EventWriter
+from fashionboard.events import EventWriter, literal
 
 RAW, MODEL = Path("data/raw"), Path("models/net.safetensors")
 RUN = Path("runs/evaluate")
@@ -47,7 +47,7 @@ def main() -> None:
         features = inference.features(net, test.pixels[chosen], settings.batch_size)
         known = evaluation.decisions(predicted[chosen], test.labels[chosen], about.classes)
         projector.write(RUN, "features", features, known, test.pixels[chosen])
-        events.text("data_set", f"Evaluated on {tested}.")
+        events.text("data_set", f"Evaluated on {literal(tested)}.")
     curves = evaluation.curve_points(probabilities, test.labels, about.classes)
     outputs.write_csv(PLOTS / "precision_recall.csv", ["class", "recall", "precision"], curves)
     decided = [(about.classes[a], about.classes[b]) for a, b in zip(test.labels, predicted, strict=True)]

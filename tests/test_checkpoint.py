@@ -10,6 +10,7 @@ import torch
 
 from fashionboard import checkpoint, network
 from fashionboard.errors import ModelError
+from tests import rights
 
 ORIGIN = checkpoint.Origin("drawn", ("a", "b", "ü/c"))
 
@@ -89,6 +90,86 @@ def test_a_network_that_is_not_known_is_refused(tmp_path: Path, name: object) ->
     expected = f"expected weights of Net or Cnn, found those of {name}, which this version's network.MODELS"
     with pytest.raises(ModelError, match=re.escape(expected)):
         checkpoint.load(tmp_path / "net")
+
+
+TEN = [f"class {number}" for number in range(10)]
+NESTED = "[" * 100_000 + "]" * 100_000
+
+
+def described(path: Path, about: object) -> Path:
+    """Write the weights of a net of ten classes, with something said of them; a text is taken as it is."""
+    text = about if isinstance(about, str) else json.dumps(about)
+    safetensors.torch.save_file(network.initial(0).state_dict(), path, {"fashionboard": text})
+    return path
+
+
+def about(**changes: object) -> dict[str, object]:
+    return {"architecture": "Net", "data_set": "drawn", "classes": TEN, **changes}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *([], [{}], ["a"] * 10, list(range(10)), [[]] * 10, [None] * 10, [*TEN[:9], 1], [*TEN[:9], ""]),
+        *({}, dict.fromkeys(TEN, 0), "abcdefghij", None, 10, True),
+    ],
+)
+def test_classes_that_are_no_list_of_different_names_are_refused(tmp_path: Path, wrong: object) -> None:
+    path = described(tmp_path / "net", about(classes=wrong))
+    expected = r"net: expected a data set's name and a list of different classes in it, found others; run "
+    with pytest.raises(ModelError, match=expected) as caught:
+        checkpoint.load_with_origin(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [None, 1, "", ["drawn"], {"name": "drawn"}])
+def test_a_data_set_that_is_no_name_is_refused(tmp_path: Path, wrong: object) -> None:
+    with pytest.raises(ModelError, match="net: expected a data set's name and a list of different classes"):
+        checkpoint.origin(described(tmp_path / "net", about(data_set=wrong)))
+
+
+@pytest.mark.parametrize("missing", ["data_set", "classes"])
+def test_what_is_not_said_is_refused(tmp_path: Path, missing: str) -> None:
+    wrong = {key: value for key, value in about().items() if key != missing}
+    with pytest.raises(ModelError, match="net: expected a data set's name and a list of different classes"):
+        checkpoint.origin(described(tmp_path / "net", wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong", [NESTED, json.dumps(about(classes=0)).replace("0", NESTED), "", "nonsense", "NaN", "9" * 5000]
+)
+def test_what_is_no_description_is_refused(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ModelError, match=r"net: expected .*; run `dvc repro train`") as caught:
+        checkpoint.load(described(tmp_path / "net", wrong))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("name", [NESTED, '"' + "x" * 100_000 + '"'])
+def test_a_long_name_of_a_network_is_shortened(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match=r"net: expected") as caught:
+        checkpoint.load(described(tmp_path / "net", json.dumps(about(architecture=0)).replace("0", name, 1)))
+    assert len(str(caught.value)) < 600
+
+
+def test_a_count_of_classes_that_the_weights_do_not_have_is_refused(tmp_path: Path) -> None:
+    for count in (1, 9, 11, 100_000):
+        path = described(tmp_path / "net", about(classes=[str(each) for each in range(count)]))
+        with pytest.raises(ModelError, match="its tensors are not such as Net has"):
+            checkpoint.load(path)
+
+
+@rights.needed
+def test_a_model_without_permission_is_said_to_be_one(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "net", network.initial(0, 3), ORIGIN)
+    (tmp_path / "net").chmod(0)
+    program = (
+        "import sys, pathlib; from fashionboard import checkpoint, errors;"
+        "errors.run(lambda: checkpoint.load(pathlib.Path(sys.argv[1])))"
+    )
+    command = rights.without(sys.executable, "-c", program, str(tmp_path / "net"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}/net: the model cannot be read (Permission denied); ")
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_a_label_must_be_a_class(saved: Path) -> None:
         "\xff",
         "[" * 100_000,
         '{"name": "x", "title": "", "source": "", "licence": "", "classes": [1]}',
+        '{"name": "x", "title": "", "source": 1, "licence": "", "classes": ["a"]}',
+        '{"name": "x", "title": null, "source": "", "licence": "", "classes": ["a"]}',
+        '{"name": "x", "title": "", "source": "", "licence": [], "classes": ["a"]}',
+        '{"name": "x", "title": "", "source": "", "licence": "", "classes": []}',
+        '{"name": "x", "title": "", "source": "", "licence": "", "classes": ["a", "a"]}',
+        '{"name": "x", "title": "", "source": "", "licence": "", "classes": ["\\ud800", "a"]}',
     ],
 )
 def test_a_damaged_description_is_refused(saved: Path, content: str) -> None:
@@ -88,9 +94,16 @@ def test_choosing_is_random_without_repeats_and_repeatable(noise: Images) -> Non
     assert np.array_equal(noise.labels[where], chosen.labels)
 
 
-def test_more_than_there_are_cannot_be_chosen(noise: Images) -> None:
-    with pytest.raises(DataError, match="12 images are asked for, the data set has 11"):
-        dataset.choose(noise, 12, seed=0)
+def test_more_than_there_are_is_refused_with_what_asks_for_them(noise: Images) -> None:
+    dataset.check_enough(noise, 11, "embed.points")
+    expected = r"^embed\.points is 1,200, expected at most the number of training images, which is 11; ask "
+    with pytest.raises(DataError, match=expected):
+        dataset.check_enough(noise, 1200, "embed.points")
+
+
+def test_where_there_are_fewer_all_are_chosen(noise: Images) -> None:
+    chosen = dataset.choose(noise, 12, seed=0)
+    assert sorted(each.tobytes() for each in chosen.pixels) == sorted(each.tobytes() for each in noise.pixels)
 
 
 def test_choosing_by_class_takes_the_first_of_each_in_a_random_order(noise: Images) -> None:

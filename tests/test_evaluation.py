@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_average_precision_by_hand() -> None:
 
 def test_interpolated_precision_by_hand() -> None:
     both = np.stack([1 - PROBABILITIES, PROBABILITIES], axis=1)
-    recalls = np.array([0, 0.2, 1 / 3, 0.34, 2 / 3, 0.7, 1])
+    recalls = [Fraction(each) for each in ("0", "0.2", "1/3", "0.34", "2/3", "0.7", "1")]
     curve = evaluation.precision_at_recall(both, TRUTH.astype(int), recalls)[:, 1]
     # at a recall of 2/3 precision is 2/3, but the later 3/4 is at no less recall
     assert curve == pytest.approx([1, 1, 1, 3 / 4, 3 / 4, 3 / 4, 3 / 4])
@@ -56,7 +57,7 @@ def test_interpolated_precision_by_hand() -> None:
 
 def test_no_precision_is_made_up_where_the_likeliest_image_is_wrong() -> None:
     both = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])  # by falling probability of 1: 0, 1, 0
-    curve = evaluation.precision_at_recall(both, np.array([0, 0, 1]), np.array([0.0, 1.0]))[:, 1]
+    curve = evaluation.precision_at_recall(both, np.array([0, 0, 1]), [Fraction(0), Fraction(1)])[:, 1]
     assert curve == pytest.approx([1 / 2, 1 / 2])
 
 
@@ -64,12 +65,42 @@ def test_interpolated_precision_is_the_maximum_of_scikit_learns_curve() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 500)
     probabilities = generator.dirichlet(np.ones(3), 500)
-    recalls = np.linspace(0, 1, 101)
-    ours = evaluation.precision_at_recall(probabilities, labels, recalls)
+    recalls = [k / 100 for k in range(101)]
+    ours = evaluation.precision_at_recall(probabilities, labels)
     for index in range(3):
         precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
         expected = [precision[:-1][recall[:-1] >= level].max() for level in recalls]
         assert ours[:, index] == pytest.approx(expected)
+
+
+def best_precision(truth: list[bool], scores: list[float], recall: Fraction) -> Fraction:
+    """Return the best precision of any threshold at no less than a recall, counted image by image."""
+    found = []
+    for threshold in set(scores):
+        taken = [right for right, score in zip(truth, scores, strict=True) if score >= threshold]
+        if Fraction(sum(taken), sum(truth)) >= recall:
+            found.append(Fraction(sum(taken), len(taken)))
+    return max(found)
+
+
+@pytest.mark.parametrize("levels", [4, 30, None])  # of probability: with few, many images are alike
+@pytest.mark.parametrize("positives", [1, 2, 3, 7, 20, 100])
+def test_the_points_of_curves_are_exact_fractions(positives: int, levels: int | None) -> None:
+    generator = np.random.default_rng(positives)
+    labels = generator.permutation(np.repeat([0, 1], [positives, 120]))
+    scores = generator.random(len(labels)) * 0.7 + 0.3 * (labels == 0)
+    if levels:
+        scores = np.rint(scores * levels) / levels
+    points = evaluation.curve_points(np.stack([scores, 1 - scores], axis=1), labels, ["a", "b"])
+    # no more digits than two in the file
+    assert [str(recall) for _, recall, _ in points[:101]] == [str(float(f"0.{k:02}")) for k in range(100)] + [
+        "1.0"
+    ]
+    for name, index in (("a", 0), ("b", 1)):
+        truth, column = (labels == index).tolist(), (scores if index == 0 else 1 - scores).tolist()
+        exact = [best_precision(truth, column, Fraction(k, 100)) for k in range(101)]
+        # a fraction as a float is the nearest one, and so is a quotient of two counts
+        assert [point[2] for point in points if point[0] == name] == [float(each) for each in exact]
 
 
 def test_the_points_of_curves_are_those_of_each_class_in_order() -> None:
@@ -79,7 +110,7 @@ def test_the_points_of_curves_are_those_of_each_class_in_order() -> None:
     points = evaluation.curve_points(probabilities, labels, ["a", "b", "c"])
     curves = evaluation.precision_at_recall(probabilities, labels)
     assert [point[0] for point in points] == [name for name in "abc" for _ in range(101)]
-    assert [point[1] for point in points] == evaluation.RECALLS.tolist() * 3
+    assert [point[1] for point in points] == [k / 100 for k in range(101)] * 3
     assert [point[2] for point in points] == [*curves[:, 0], *curves[:, 1], *curves[:, 2]]
 
 

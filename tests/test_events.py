@@ -23,7 +23,8 @@ from tensorboard.util import tensor_util
 from torch.utils.tensorboard import SummaryWriter
 
 from fashionboard import evaluation, graph, network
-from fashionboard.events import EventWriter
+from fashionboard.events import EventWriter, literal
+from tests import rendered
 
 KEY = "0123456789abcdef"
 PIXELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -247,3 +248,15 @@ def test_a_file_is_not_written_through_a_link_that_bears_its_name(tmp_path: Path
     with EventWriter(folder, "0123456789abcdef") as events:
         events.scalar("x", 1)
     assert not events.path.is_symlink() and (tmp_path / "mine").read_text() == "mine"
+
+
+def test_tensorboard_shows_a_literal_text_as_it_is() -> None:
+    generator = np.random.default_rng(0)
+    signs = [*"\\`*_{}[]()<>#+-.!|&;:/~$^='\"", "a", "B", "1", " ", "http", "amp", "é", "\u200c", "\u00a0"]
+    for _ in range(300):
+        text = "".join(generator.choice(signs, generator.integers(1, 12)))
+        in_a_line, tags, _ = rendered.read(f"Seen on x{literal(text)}x.")
+        assert (in_a_line, tags) == (f"Seen on x{text}x.", {"p"})
+        _, tags, cells = rendered.read(f"| | |\n| --- | --- |\n| **a** | x{literal(text)}x |")
+        assert cells == ["a", f"x{text}x"]
+        assert tags == {"table", "thead", "tbody", "tr", "th", "td", "strong"}

@@ -102,3 +102,19 @@ def test_a_dollar_is_no_formula(draw: Callable[[str, Sequence[str]], tuple[Figur
     for name in NAMES:
         figure, _ = draw(name, ["$a$", r"$\nonsense$"])
         assert any(r"$\nonsense$" in text.get_text() for text, _ in boxes(figure))
+
+
+def test_letters_that_the_font_lacks_are_boxes_without_a_warning(
+    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]], drawn_as: list[Figure]
+) -> None:
+    names = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", "猫")
+    for kind in NAMES:
+        figure, _ = draw(kind, names)
+        text = "".join(each.get_text() for each in figure.findobj(Text))
+        # predictions show the last class alone
+        assert all(name in text for name in (names[-1:] if kind == "predictions" else names))
+    images = own.images(4, 1, seed=1)
+    right = np.arange(4)
+    diagrams.mistakes(images.pixels, right, right[::-1], np.full(4, 0.5), names, "猫")
+    text = "".join(each.get_text() for each in drawn_as[-1].findobj(Text))
+    assert all(name in text for name in names)

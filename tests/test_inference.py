@@ -4,6 +4,7 @@ import torch
 
 from fashionboard import inference, network
 from fashionboard.dataset import Images
+from fashionboard.errors import ModelError
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 200, 10_000])
@@ -36,3 +37,23 @@ def test_every_image_gets_its_own_features(images: Images, batch_size: int) -> N
 
 def test_no_images_have_no_features(images: Images) -> None:
     assert inference.features(network.initial(0), images.pixels[:0], 10).shape == (0, 84)
+
+
+@pytest.mark.parametrize(("weight", "found"), [(1e38, "inf"), (-1e38, "-inf")])
+def test_finite_weights_that_give_no_finite_logits_are_refused(
+    images: Images, weight: float, found: str
+) -> None:
+    net = network.initial(0)
+    torch.nn.init.constant_(net.get_parameter("fc3.weight"), weight)
+    torch.nn.init.constant_(net.get_parameter("fc2.bias"), 1e3)
+    with pytest.raises(ModelError, match=f"^expected finite logits, found {found}; train again "):
+        inference.log_probabilities(net, images.pixels[:20], 7)
+
+
+def test_the_largest_finite_logits_give_finite_logarithms(images: Images) -> None:
+    net = network.initial(0, classes=2)
+    torch.nn.init.zeros_(net.get_parameter("fc3.weight"))
+    limit = torch.finfo(torch.float32).max
+    net.get_parameter("fc3.bias").data.copy_(torch.tensor([limit, -limit]))
+    # exact: each is a float32, and so in float64 is twice its value
+    assert inference.log_probabilities(net, images.pixels[:1], 1).tolist() == [[0, -2 * limit]]

@@ -43,6 +43,17 @@ def test_every_way_to_end_a_line(pets: Path, text: str) -> None:
     assert local.read(pets)[0].classes == ("cat", "dog", "fox")
 
 
+# with a zero-width non-joiner, as Persian is written; with joiners, as some emoji are; with a no-break space
+WRITTEN = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", "❤\ufe0f", "猫", "a\u3000b")
+
+
+def test_names_as_people_write_them_are_taken(tmp_path: Path) -> None:
+    for folder in ("نیم\u200cفاصله", "👩\u200d🚀", "New\u00a0York"):
+        about, _ = local.read(own.write(tmp_path / folder, WRITTEN, each=2))
+        assert about.classes == WRITTEN
+        assert about.name == f"idx:{folder}" and about.title.startswith(folder)
+
+
 def refusal(folder: Path) -> str:
     with pytest.raises(DataError) as caught:
         local.read(folder)
@@ -60,6 +71,13 @@ def refusal(folder: Path) -> str:
         (b"cat\nd\tg\nfox\n", "in line 2, found 'd\\tg'"),
         (b"cat\ndog\nf\x00x\n", "in line 3, found 'f\\x00x'"),
         ("cat\ndog\nf\u2028x\n".encode(), "in line 3, found 'f\\u2028x'"),
+        *(
+            (f"cat\nd{code}g\nfox\n".encode(), f"in line 2, found {f'd{code}g'!r}")
+            for code in "\x1b\x7f\x85\u200b\u200e\u200f\u202e\u2029\u2066\ufeff\U000e0041"
+        ),
+        # only what is not seen
+        ("cat\n\u200c\nfox\n".encode(), "in line 2, found '\\u200c'"),
+        ("cat\n\u200d\u00a0\u200c\nfox\n".encode(), "in line 2, found '\\u200d\\xa0\\u200c'"),
         (b"cat\nmacro\nfox\n", "in line 2, found 'macro'"),
         (b"cat\ndog\ncat \n", "expected each name once, found 'cat' 2 times"),
         (b"\xff\xfec\0a\0t\0\n\0", "expected UTF-8, found something else"),
@@ -116,7 +134,20 @@ def test_files_that_do_not_belong_together(pets: Path, name: str, content: bytes
     assert said.endswith("mend it and run `dvc repro`")
 
 
-@pytest.mark.parametrize("name", ["a\tb", "a`b", "a\nb"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\tb",
+        "a`b",
+        "a\nb",
+        "a\x1b[31m",
+        "a\u202eb",
+        "a\u200eb",
+        "a\u2028b",
+        b"a\xff".decode(errors="surrogateescape"),
+        "\u200c",
+    ],
+)
 def test_a_folder_whose_name_cannot_be_shown(tmp_path: Path, name: str) -> None:
     folder = own.write(tmp_path / name, NAMES)
     with pytest.raises(DataError, match="expected a folder with a name that can be shown; rename it"):

@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,57 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_folder(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "expected a picture, found a folder; name the files in it"
+
+
+def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    shape().save(tmp_path / "file", "PNG")
+    for path, reason in (
+        (tmp_path / ("a" * 256), "File name too long"),
+        (tmp_path.joinpath(*["a" * 250] * 20), "File name too long"),
+        (tmp_path / "one", "Too many levels of symbolic links"),
+        (tmp_path / "file" / "picture", "Not a directory"),
+    ):
+        assert refusal(path) == f"cannot be read ({reason})"
+
+
+def test_a_name_that_no_file_has(tmp_path: Path) -> None:
+    with pytest.raises(PictureError) as caught:
+        photo.read(tmp_path / "a\0b")
+    expected = r"a\x00b: expected a picture, found a name with a null byte, which no file has"
+    assert str(caught.value) == f"{tmp_path}/{expected}"
+
+
+def test_a_name_is_shown_with_codes_for_what_is_not_seen(tmp_path: Path) -> None:
+    (tmp_path / "two\nlines\x1b[31m").touch()
+    with pytest.raises(PictureError) as caught:
+        photo.read(tmp_path / "two\nlines\x1b[31m")
+    assert str(caught.value).startswith(
+        rf"{tmp_path}/two\nlines\x1b[31m: expected a picture that Pillow opens"
+    )
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "tiff_ccitt"])
+def test_libtiff_says_nothing_of_its_own(
+    tmp_path: Path, compression: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is damaged is refused or, where libtiff goes on after it, read."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    path = tmp_path / "picture"
+    Image.fromarray(noise).convert("1" if compression == "tiff_ccitt" else "RGB").save(
+        path, "TIFF", compression=compression
+    )
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20] + noise.tobytes()[:40] + whole[60:])
+    with Image.open(path) as damaged, suppress(OSError):
+        damaged.load()
+    assert capfd.readouterr().err  # of libtiff's own
+    with suppress(PictureError):
+        photo.read(path)
+    assert capfd.readouterr().err == ""
+    os.write(2, b"stderr is what it was")
+    assert capfd.readouterr().err == "stderr is what it was"
 
 
 def test_a_file_without_a_picture(tmp_path: Path) -> None:

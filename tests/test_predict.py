@@ -1,16 +1,19 @@
 """`fashionboard predict` as a real process, with a net that was trained for it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fashionboard import checkpoint, compute, drawn, inference, network, params, picture, training
 from fashionboard.dataset import CLASSES, Images
+from tests import rights
 from tests.test_picture import on_page
 
 PROGRAM = str(Path(sys.executable).with_name("fashionboard"))
@@ -103,6 +106,75 @@ def test_what_cannot_be_read_is_a_line_each_and_the_others_are_done(
     assert "blank.png: expected something on a plain background, found one colour alone" in done.stderr
 
 
+@rights.needed
+@pytest.mark.parametrize("also", [[], ["--json"]])
+def test_a_path_that_cannot_be_followed_is_a_line_and_the_others_are_done(
+    tmp_path: Path, model: Path, garments: Images, also: list[str]
+) -> None:
+    (tmp_path / "closed").mkdir()
+    for name in ("good.png", "closed/a.png", "mine.png"):
+        on_page(garments.pixels[0], 40, scale=10).save(tmp_path / name)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "mine.png").chmod(0)
+    (tmp_path / "closed").chmod(0)
+    long = "a" * 300
+    wrong = {
+        long: "File name too long",
+        "closed/a.png": "Permission denied",
+        "mine.png": "Permission denied",
+        "loop": "Too many levels of symbolic links",
+        "good.png/a.png": "Not a directory",
+    }
+    names = ["good.png", *wrong, "good.png"]
+    command = rights.without(PROGRAM, "predict", *names, "--model", str(model), *also)
+    try:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2 and done.stdout.count("good.png") == 2
+    assert done.stderr.splitlines() == [
+        f"error: {name}: cannot be read ({reason})" for name, reason in wrong.items()
+    ]
+
+
+@pytest.mark.parametrize("also", [[], ["--json"]])
+def test_a_damaged_tiff_is_one_line(tmp_path: Path, model: Path, garments: Images, also: list[str]) -> None:
+    page = on_page(garments.pixels[0], 40, scale=10)
+    page.save(tmp_path / "good.tif", compression="tiff_lzw")
+    whole = (tmp_path / "good.tif").read_bytes()
+    noise = np.random.default_rng(0).bytes(40)
+    (tmp_path / "bad.tif").write_bytes(whole[:20] + noise + whole[60:])
+    done = call(tmp_path, "bad.tif", "good.tif", "--model", model, *also)
+    assert done.returncode == 1 and "good.tif" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line == "error: bad.tif: expected a whole picture, found a damaged one (decoder error -2)"
+
+
+def test_a_name_is_one_line_and_nothing_of_it_acts_on_a_terminal(tmp_path: Path, garments: Images) -> None:
+    names = ["two\nlines.png", "\x1b[31mred.png", "\u202efdp.png", "می\u200cخواهم.png", "gone\n\x1b[2J"]
+    for name in names[:-1]:
+        on_page(garments.pixels[0], 40, scale=10).save(tmp_path / name)
+    classes = ("cat\x1b]0;title\x07", "dog\nerror: fox")
+    checkpoint.save(tmp_path / "model", network.initial(0, classes=2), checkpoint.Origin("mine", classes))
+    (tmp_path / "two\nlines").write_bytes(b"something else")
+    (line,) = call(tmp_path, names[0], "--model", "two\nlines").stderr.splitlines()
+    assert line.startswith(r"error: two\nlines: expected a safetensors file")
+    text, lines = (call(tmp_path, *names, "--model", "model", *also) for also in ([], ["--json"]))
+    # JSON has every name as it is
+    found = [json.loads(line) for line in lines.stdout.splitlines()]
+    assert [each["path"] for each in found] == names[:-1]
+    assert {each["class"] for each in found[0]["predictions"]} == set(classes)
+    shown = [r"two\nlines.png", r"\x1b[31mred.png", r"\u202efdp.png", "می\u200cخواهم.png"]
+    assert [line.split(": ")[0] for line in text.stdout.splitlines()] == shown
+    assert r"dog\nerror: fox" in text.stdout and r"cat\x1b]0;title\x07" in text.stdout
+    for done in (text, lines):
+        assert done.returncode == 1
+        assert done.stderr.splitlines() == [
+            r"error: gone\n\x1b[2J: expected a picture, found no such file; see where it is"
+        ]
+
+
 def test_a_net_of_two_classes_has_two(tmp_path: Path, garments: Images) -> None:
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
     path = tmp_path / "models" / "net.safetensors"  # where it is looked for
@@ -124,6 +196,52 @@ def test_a_missing_or_foreign_model_is_one_line(tmp_path: Path, garments: Images
         done = call(tmp_path, "a.png", "--model", name)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"error: {name}: {reason}") and done.stderr.count("\n") == 1
+
+
+@rights.needed
+def test_a_model_that_cannot_be_reached_is_one_line(tmp_path: Path, garments: Images) -> None:
+    on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
+    (tmp_path / "closed").mkdir()
+    for name in ("closed/model", "mine"):
+        checkpoint.save(tmp_path / name, network.initial(0), checkpoint.Origin("drawn", CLASSES))
+        (tmp_path / name).chmod(0)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "closed").chmod(0)
+    os.mkfifo(tmp_path / "pipe")
+    try:
+        for name, reason in (
+            ("a" * 300, "the model cannot be read (File name too long)"),
+            ("closed/model", "the model cannot be read (Permission denied)"),
+            ("mine", "the model cannot be read (Permission denied)"),
+            ("loop", "the model cannot be read (Too many levels of symbolic links)"),
+            ("a.png/model", "expected a model, found no such file"),
+            ("pipe", "expected a model, found no such file"),
+            ("a\nb", "expected a model, found no such file"),
+        ):
+            command = rights.without(PROGRAM, "predict", "a.png", "--model", name)
+            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout) == (1, "")
+            (line,) = done.stderr.splitlines()
+            assert line.startswith(f"error: {name}: {reason}".replace("\n", r"\n"))
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+
+
+@pytest.mark.parametrize("also", [[], ["--json"]])
+def test_weights_too_large_for_a_picture_are_a_line_with_its_name_and_the_models(
+    tmp_path: Path, net: network.Network, garments: Images, also: list[str]
+) -> None:
+    on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
+    large = network.initial(0)
+    large.load_state_dict(net.state_dict())
+    torch.nn.init.constant_(large.get_parameter("fc2.bias"), 1e3)
+    torch.nn.init.constant_(large.get_parameter("fc3.weight"), 1e38)
+    checkpoint.save(tmp_path / "large", large, checkpoint.Origin("drawn", CLASSES))
+    done = call(tmp_path, "a.png", "gone.png", "a.png", "--model", "large", *also)
+    assert (done.returncode, done.stdout) == (1, "")
+    first, gone, second = done.stderr.splitlines()
+    assert first == second and gone.startswith("error: gone.png: expected a picture, found no such file")
+    assert first.startswith("error: a.png: large: expected finite logits, found inf; ")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--model"], ["a.png", "--nonsense"], ["a.png", "--model", ""]])

@@ -3,7 +3,9 @@
 No pyplot: it keeps figures in a global list and picks a window system.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
@@ -14,8 +16,17 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-# a person's own matplotlibrc, or what a notebook has set, must not change what is drawn; a $ is no formula
-same_everywhere = style.context(["default", {"text.parse_math": False}])
+
+@contextmanager
+def _same_everywhere() -> Iterator[None]:
+    """Draw as if nobody had set anything: no matplotlibrc, no notebook; a $ is no formula."""
+    with style.context(["default", {"text.parse_math": False}]), warnings.catch_warnings():
+        # a letter that the font lacks is drawn as a box, which is seen
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        yield
+
+
+same_everywhere = _same_everywhere()
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.integer]

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fashionboard.dataset import Description, Images
+from fashionboard.events import literal
 
 # images counted at a time: numpy counts in copies eight times as large
 _CHUNK = 1000
@@ -17,23 +18,20 @@ def markdown(description: Description, train: Images, test: Images) -> str:
     deviation = float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
     _, height, width = train.pixels.shape
     rows = {
-        "data set": f"{description.title} (`{description.name}`)",
+        # within backticks all but those is literal
+        "data set": f"{literal(description.title)} (`{description.name}`)",
         "training images": f"{len(train):,}",
         "test images": f"{len(test):,}",
         "size": f"{width} x {height} pixels, 256 levels of grey",
         "pixel mean": f"{mean:.4f}",
         "pixel standard deviation": f"{deviation:.4f}",
-        "classes": ", ".join(description.classes),
-        "source": description.source,
-        "licence": description.licence,
+        "classes": literal(", ".join(description.classes)),
+        "source": literal(description.source),
+        "licence": literal(description.licence),
     }
     return "\n".join(
-        ["| | |", "| --- | --- |", *(f"| **{name}** | {_cell(value)} |" for name, value in rows.items())]
+        ["| | |", "| --- | --- |", *(f"| **{name}** | {value} |" for name, value in rows.items())]
     )
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|")
 
 
 def _histogram(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -3,15 +3,18 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
+from torch import Tensor
 
-from fashionboard import outputs
+from fashionboard import errors, outputs
 from fashionboard.errors import ModelError
 from fashionboard.network import MODELS, Network
 
 _KEY = "fashionboard"
+_ADVICE = "run `dvc repro train`, or bring it back with `dvc checkout`"
 
 
 @dataclass(frozen=True)
@@ -59,31 +62,25 @@ def origin(path: Path) -> Origin:
 
 
 def _read(path: Path) -> tuple[Network, Origin]:
-    advice = "run `dvc repro train`, or bring it back with `dvc checkout`"
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get(_KEY, "{}"))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except OSError as error:
-        raise ModelError(f"{path}: the model cannot be read ({error.strerror or error}); {advice}") from None
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise ModelError(
-            f"{path}: expected a safetensors file, found something else ({error}); {advice}"
-        ) from None
+    shown = errors.visible(str(path))
+    about, weights = _content(path, shown)
     architectures = {kind.__name__: kind for kind in MODELS.values()}
     name = str(about.get("architecture", "")) if isinstance(about, dict) else ""
     if name not in architectures:
         known = " or ".join(architectures)
         if name:
             raise ModelError(
-                f"{path}: expected weights of {known}, found those of {name}, which this version's "
+                f"{shown}: expected weights of {known}, found those of {name:.100}, which this version's "
                 "network.MODELS does not have; check out the version that trained it"
             )
         raise ModelError(
-            f"{path}: expected weights of {known} saved by this project's train stage, found none; {advice}"
+            f"{shown}: expected weights of {known} saved by this project's train stage, found none; {_ADVICE}"
         )
+    found = _origin(about)
+    if found is None:
+        expected = "a data set's name and a list of different classes in it"
+        raise ModelError(f"{shown}: expected {expected}, found others; {_ADVICE}")
     try:
-        found = Origin(about["data_set"], tuple(about["classes"]))
         net = architectures[name](len(found.classes))
         own = net.state_dict()
         if not all(weights[key].dtype == own[key].dtype and weights[key].isfinite().all() for key in own):
@@ -92,5 +89,33 @@ def _read(path: Path) -> tuple[Network, Origin]:
             raise TypeError
         net.load_state_dict(weights)
     except (KeyError, TypeError, RuntimeError):
-        raise ModelError(f"{path}: its tensors are not such as {name} has, and finite; {advice}") from None
+        raise ModelError(f"{shown}: its tensors are not such as {name} has, and finite; {_ADVICE}") from None
     return net, found
+
+
+def _content(path: Path, shown: str) -> tuple[Any, dict[str, Tensor]]:
+    """Return what a file says of itself, as JSON has it, and its tensors; `shown` is its name in an error."""
+    try:
+        # safetensors takes a file without permission for one that is not there
+        path.open("rb").close()
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get(_KEY, "{}"))
+            return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except OSError as error:
+        raise ModelError(
+            f"{shown}: the model cannot be read ({error.strerror or error}); {_ADVICE}"
+        ) from None
+    except (safetensors.SafetensorError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{shown}: expected a safetensors file, found something else ({errors.reason(error)}); {_ADVICE}"
+        ) from None
+
+
+def _origin(about: dict[str, object]) -> Origin | None:
+    """Return the origin that a model's own description names; None where that is none."""
+    data_set, classes = about.get("data_set"), about.get("classes")
+    if not isinstance(classes, list) or not classes:
+        return None
+    if not all(isinstance(name, str) and name for name in [data_set, *classes]):
+        return None
+    return Origin(str(data_set), tuple(classes)) if len(set(classes)) == len(classes) else None

@@ -82,11 +82,12 @@ def describe(root: Path) -> Description:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         description = Description(**{**fields, "classes": tuple(fields["classes"])})
-        texts = [value for name, value in vars(description).items() if name != "classes"]
-        if not all(isinstance(text, str) for text in [*texts, *description.classes]):
-            raise TypeError
-        if not isinstance(fields["classes"], list):
-            raise TypeError
+        classes = description.classes
+        texts = [description.name, description.title, description.source, description.licence, *classes]
+        # a text in JSON may hold half a character, which no file can
+        "".join(texts).encode()
+        if not isinstance(fields["classes"], list) or not classes or len(set(classes)) < len(classes):
+            raise ValueError
         return description
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); run `dvc repro download`") from None
@@ -131,14 +132,24 @@ def load(root: Path, split: Split) -> Images:
     return Images(pixels, labels)
 
 
-def choose(images: Images, count: int, seed: int) -> Images:
-    """Return `count` different images, drawn at random from a generator of its own, in random order.
+def check_enough(images: Images, count: int, parameter: str) -> None:
+    """Check that there are `count` training images, which `parameter` of params.yaml asks for.
 
     Raises:
-        DataError: there are fewer than `count`.
+        DataError: there are fewer.
     """
     if count > len(images):
-        raise DataError(f"{count:,} images are asked for, the data set has {len(images):,}; ask for fewer")
+        raise DataError(
+            f"{parameter} is {count:,}, expected at most the number of training images, which is "
+            f"{len(images):,}; ask for fewer"
+        )
+
+
+def choose(images: Images, count: int, seed: int) -> Images:
+    """Return `count` different images, or all if there are fewer, in random order.
+
+    They are drawn at random from a generator of their own.
+    """
     chosen = positions(len(images), count, seed)
     return Images(images.pixels[chosen], images.labels[chosen])
 

@@ -4,8 +4,10 @@ Throughout, `labels` is an integer array (images,) and `probabilities` float64 (
 from 0 to 1.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ Labels = npt.NDArray[np.integer]
 
 
 # where the precision-recall plot has its points
-RECALLS: Floats = np.linspace(0, 1, 101)
+RECALLS = tuple(Fraction(k, 100) for k in range(101))
 # a figure of 6 x 6
 MISTAKES = 36
 
@@ -166,26 +168,33 @@ def curve_points(
 ) -> list[tuple[str, float, float]]:
     """Return the points of each class's curve: its name, a recall, and the precision there, 0 to 1."""
     precision = precision_at_recall(probabilities, labels)
+    recalls = [float(recall) for recall in RECALLS]
     return [
         (name, recall, best)
         for name, column in zip(classes, precision.T.tolist(), strict=True)
-        for recall, best in zip(RECALLS.tolist(), column, strict=True)
+        for recall, best in zip(recalls, column, strict=True)
     ]
 
 
-def precision_at_recall(probabilities: Floats, labels: Labels, recalls: Floats = RECALLS) -> Floats:
+def precision_at_recall(
+    probabilities: Floats, labels: Labels, recalls: Sequence[Fraction] = RECALLS
+) -> Floats:
     """Return the best precision that each class reaches at no less than each recall.
 
-    recalls: float64 (points,), 0 to 1. Returns float64 (points, classes), 0 to 1, which falls as
-    recall rises: interpolated precision as in Manning, Raghavan, Schuetze, "Introduction to
-    Information Retrieval", section 8.4.
+    recalls: from 0 to 1. Returns float64 (len(recalls), classes), 0 to 1, which falls as recall
+    rises: interpolated precision as in Manning, Raghavan, Schuetze, "Introduction to Information
+    Retrieval", section 8.4. Recalls are compared as counts, so that one that is reached exactly counts.
     """
     columns = []
     for index in range(probabilities.shape[1]):
-        precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
-        # the last point, recall 0 with precision 1, is scikit-learn's own addition: no threshold reaches it
-        precision, recall = precision[:-1], recall[:-1]
-        # recall falls along the arrays, so the best precision at no less recall is a running maximum
-        best = np.maximum.accumulate(precision)
-        columns.append(best[len(recall) - np.searchsorted(recall[::-1], recalls) - 1])
+        order = np.argsort(-probabilities[:, index])
+        falling, truth = probabilities[order, index], labels[order] == index
+        # a threshold takes all images of the same probability, or none
+        last = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
+        true_positives = np.cumsum(truth)[last]
+        precision = true_positives / (last + 1)
+        # recall rises along the array, so the best precision at no less of it is a running maximum
+        best = np.maximum.accumulate(precision[::-1])[::-1]
+        needed = [math.ceil(recall * int(truth.sum())) for recall in recalls]
+        columns.append(best[np.searchsorted(true_positives, needed)])
     return np.stack(columns, axis=1)

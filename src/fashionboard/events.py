@@ -5,6 +5,7 @@ its files reads these. What differs: no clock, host name or process id in the fi
 events, protobuf maps in a fixed order, and histograms in TensorBoard's newer form.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,15 @@ from fashionboard import images, unfinished
 
 # 2017-08-25T00:00:00Z, the day on which Fashion-MNIST was published
 _EPOCH = 1_503_619_200.0
+
+
+# what Markdown, and HTML in it, give a meaning within a line
+_MARKUP = re.compile(r"[\\`*_\[\]<>&]")
+
+
+def literal(text: str) -> str:
+    """Return Markdown that TensorBoard shows as `text`, within a line or a cell of a table."""
+    return _MARKUP.sub(lambda found: f"&#{ord(found[0])};", text).replace("|", r"\|")
 
 
 class EventWriter:

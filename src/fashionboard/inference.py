@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fashionboard.errors import ModelError
 from fashionboard.network import Network, normalise
 
 
@@ -16,13 +17,19 @@ def log_probabilities(
 
     pixels: uint8 (images, 28, 28). batch_size: images a forward pass; bounds the memory.
 
-    Returns float64 (images, classes), none above 0.
+    Returns float64 (images, classes), finite, none above 0.
+
+    Raises:
+        ModelError: a logit is not finite, as with finite weights that are huge.
     """
     net.eval()
     with torch.no_grad():
-        logits = [net(normalise(batch)) for batch in torch.from_numpy(pixels).split(batch_size)]
+        logits = torch.cat([net(normalise(batch)) for batch in torch.from_numpy(pixels).split(batch_size)])
+        if not logits.isfinite().all():
+            found = logits[~logits.isfinite()][0].item()
+            raise ModelError(f"expected finite logits, found {found}; train again with a smaller train.lr")
         # in float64, where no probability of a finite logit falls to zero
-        return functional.log_softmax(torch.cat(logits).double(), dim=1).numpy()
+        return functional.log_softmax(logits.double(), dim=1).numpy()
 
 
 def features(net: Network, pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fashionboard import dataset, idx
+from fashionboard import dataset, errors, idx
 from fashionboard.dataset import Description, Images, Split
 from fashionboard.errors import DataError
 
@@ -48,7 +48,7 @@ def read(folder: Path) -> tuple[Description, dict[Split, Images]]:
         DataError: a file is missing or damaged, images and labels do not belong together or are not of
             28 x 28 pixels, a class has no name or no image, or the names cannot be used.
     """
-    if not folder.name.isprintable() or not folder.name or "`" in folder.name:
+    if not _can_be_shown(folder.name) or "`" in folder.name:
         raise DataError(f"{folder}: expected a folder with a name that can be shown; rename it")
     classes = _classes(folder / "classes.txt")
     description = Description(
@@ -72,13 +72,18 @@ def _classes(path: Path) -> tuple[str, ...]:
     if not _FEWEST <= len(names) <= _MOST:
         raise DataError(f"{path}: expected {_FEWEST} to {_MOST} lines, found {len(names)}; {_ADVICE}")
     for number, name in enumerate(names, 1):
-        if not name or not name.isprintable() or name == _TAKEN:
+        if not _can_be_shown(name) or name == _TAKEN:
             expected = f"a name without tabs and the like, other than {_TAKEN}"
             raise DataError(f"{path}: expected {expected} in line {number}, found {name!r}; {_ADVICE}")
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         raise DataError(f"{path}: expected each name once, found {name!r} {times} times; {_ADVICE}")
     return tuple(names)
+
+
+def _can_be_shown(name: str) -> bool:
+    """Say whether a name holds letters or signs, and nothing that acts on a terminal or ends a line."""
+    return any(map(str.isprintable, name.replace(" ", ""))) and errors.visible(name) == name
 
 
 def _images(folder: Path, split: Split, classes: tuple[str, ...]) -> Images:

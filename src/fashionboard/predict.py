@@ -1,10 +1,13 @@
 """What a trained net takes pictures for: one call of `fashionboard predict`."""
 
+import functools
 import json
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +15,10 @@ import numpy.typing as npt
 from fashionboard import arithmetic, errors, photo, picture
 from fashionboard.errors import ModelError, PictureError
 from fashionboard.picture import Converted
+
+if TYPE_CHECKING:
+    from fashionboard.checkpoint import Origin
+    from fashionboard.network import Network
 
 _SHOWN = 3  # classes
 
@@ -43,24 +50,22 @@ class Prediction:
 
 
 def run(options: Options) -> bool:
-    """Print a line for each picture, on stderr where it cannot be read; return whether all could.
+    """Print a line for each picture, on stderr where it fails; return whether none has.
 
     Raises:
         FashionboardError: there is no such model.
     """
-    model = _model(options)
+    classify = _classifier(_model(options), options.revision)
     show = as_json if options.json else as_text
-    classify: _Classify | None = None
     complete = True
     for path in options.images:
         try:
-            size, converted = _convert(path)
+            prediction = _predict(path, classify)
         except PictureError as error:
             print(errors.line(error), file=sys.stderr)
             complete = False
             continue
-        classify = classify or _classifier(model, options.revision)
-        print(show(Prediction(path, size, converted, classify(converted.pixels))), flush=True)
+        print(show(prediction), flush=True)
     return complete
 
 
@@ -71,7 +76,8 @@ def as_text(prediction: Prediction) -> str:
     left, upper, right, lower = prediction.converted.box
     width, height = prediction.size
     used = f"{right - left} x {lower - upper} of {width} x {height} pixels"
-    return f"{prediction.path}: {likeliest} ({background}; {used})"
+    # a file and a class may have any name
+    return errors.visible(f"{prediction.path}: {likeliest} ({background}; {used})")
 
 
 def as_json(prediction: Prediction) -> str:
@@ -95,36 +101,56 @@ def _model(options: Options) -> Path:
         from fashionboard import revision
 
         return revision.find(options.revision, options.model, Path())
-    if not options.model.is_file():
-        raise ModelError(
-            f"{options.model}: expected a model, found no such file; name one with --model, or have this "
-            "repository's with `dvc repro train` or `dvc checkout`, and call from its root"
-        )
+    name = errors.visible(str(options.model))
+    advice = "name one with --model, or have this repository's with `dvc repro train` or `dvc checkout`"
+    try:
+        found = stat.S_ISREG(options.model.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        found = False
+    except OSError as error:
+        raise ModelError(f"{name}: the model cannot be read ({error.strerror}); {advice}") from None
+    if not found:
+        raise ModelError(f"{name}: expected a model, found no such file; {advice}, and call from its root")
     return options.model
 
 
-def _convert(path: Path) -> tuple[tuple[int, int], Converted]:
+def _predict(path: Path, classify: _Classify) -> Prediction:
     opened = photo.read(path)
     try:
-        return opened.size, picture.convert(opened)
+        converted = picture.convert(opened)
+        return Prediction(path, opened.size, converted, classify(converted.pixels))
     except PictureError as error:
-        raise PictureError(f"{path}: {error}") from None
+        raise PictureError(f"{errors.visible(str(path))}: {error}") from None
 
 
 def _classifier(model: Path, revision: str | None) -> _Classify:
-    """Return a function from an image, uint8 (28, 28), to the probabilities of its likeliest classes."""
-    arithmetic.choose("portable", quiet=True)
-    # torch takes seconds to import: not before there is a picture
-    from fashionboard import checkpoint, compute, inference
+    """Return a function from an image, uint8 (28, 28), to the probabilities of its likeliest classes.
 
-    compute.configure("cpu", threads=1)
-    try:
-        net, origin = checkpoint.load_with_origin(model)
-    except ModelError as error:
-        raise ModelError(f"{revision}: {error}" if revision else str(error)) from None
+    It loads the model when it is first called, and raises ModelError then; PictureError where the
+    net gives no finite number for an image.
+    """
+    name = revision or errors.visible(str(model))
+
+    @functools.cache
+    def load() -> tuple["Network", "Origin"]:
+        arithmetic.choose("portable", quiet=True)
+        # torch takes seconds to import: not before there is a picture
+        from fashionboard import checkpoint, compute
+
+        compute.configure("cpu", threads=1)
+        try:
+            return checkpoint.load_with_origin(model)
+        except ModelError as error:
+            raise ModelError(f"{revision}: {error}" if revision else str(error)) from None
 
     def classify(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
-        (logs,) = inference.log_probabilities(net, pixels[np.newaxis], batch_size=1)
+        net, origin = load()
+        from fashionboard import inference
+
+        try:
+            (logs,) = inference.log_probabilities(net, pixels[np.newaxis], batch_size=1)
+        except ModelError as error:
+            raise PictureError(f"{name}: {error}") from None
         likeliest = np.argsort(-logs, kind="stable")[:_SHOWN]
         return {origin.classes[index]: float(np.exp(logs[index])) for index in likeliest}
 

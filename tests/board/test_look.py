@@ -16,6 +16,7 @@ from fashionboard.board.selection import Request
 from fashionboard.board.view import View
 from fashionboard.dvcfiles import Cache
 from fashionboard.errors import FashionboardError
+from tests import rights
 from tests.plain import plain
 from tests.repository import Repository
 from tests.servers import board, eventually, get
@@ -176,15 +177,7 @@ def test_a_repository_that_goes_away_for_a_while(copy: Repository) -> None:
         assert served.process.poll() is None
 
 
-def without_rights(*command: str) -> list[str]:
-    """Return a command that permissions hold for, also where root calls it."""
-    if os.geteuid():
-        return list(command)
-    dropped = ",".join(f"-{each}" for each in ("dac_override", "dac_read_search"))
-    return ["setpriv", "--bounding-set", dropped, "--inh-caps", dropped, *command]
-
-
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
+@rights.needed
 @pytest.mark.parametrize(
     ("closed", "said"),
     [
@@ -199,7 +192,7 @@ def test_a_folder_without_permission(copy: Repository, closed: str, said: str) -
     try:
         program = str(Path(sys.executable).with_name("fashionboard"))
         done = subprocess.run(
-            without_rights(program, "board", "--no-serve"),
+            rights.without(program, "board", "--no-serve"),
             cwd=copy.path,
             env=copy.environment(),
             capture_output=True,

@@ -1,0 +1,16 @@
+"""Commands that permissions hold for, also where root runs the tests."""
+
+import os
+import shutil
+
+import pytest
+
+needed = pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
+
+
+def without(*command: str) -> list[str]:
+    """Return a command without root's right to read and write everything."""
+    if os.geteuid():
+        return list(command)
+    dropped = ",".join(f"-{each}" for each in ("dac_override", "dac_read_search"))
+    return ["setpriv", "--bounding-set", dropped, "--inh-caps", dropped, *command]

@@ -1,0 +1,134 @@
+"""Stages started by hand on what is small, strange or broken, without DVC."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from fashionboard import checkpoint, dataset, network
+from fashionboard.dataset import CLASSES
+from tests import own, rendered
+from tests.repository import Repository
+
+ALL = ("download", "visualize", "embed", "train", "evaluate")
+# Persian with a zero-width non-joiner, an emoji with a joiner, a no-break space, what Markdown and CSV know
+WRITTEN = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", '**b**, "c" | `d` <i>')
+
+
+@pytest.fixture
+def repository(tmp_path: Path, root: Path) -> Repository:
+    """A repository before any run."""
+    return Repository.create(tmp_path / "r", root)
+
+
+def start(repository: Repository, stage: str) -> "subprocess.CompletedProcess[str]":
+    return repository.run("python", "-m", f"stages.{stage}", check=False)
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def refusal(repository: Repository, stage: str) -> str:
+    """Return the line with which a stage ends that has written nothing."""
+    done = start(repository, stage)
+    assert done.returncode == 1
+    (line,) = done.stdout.splitlines()
+    for name in (f"runs/{stage}", "metrics", "plots"):
+        assert files(repository.path / name) == []
+    return line.removeprefix("error: ")
+
+
+@pytest.mark.parametrize("model", network.MODELS)
+@pytest.mark.parametrize("large", ["first", "last"])
+def test_evaluate_refuses_weights_whose_sums_are_not_finite(
+    repository: Repository, model: str, large: str
+) -> None:
+    repository.set({"data.drawn.train_images": 20, "data.drawn.test_images": 20, "embed.points": 20})
+    assert start(repository, "download").returncode == 0
+    net = network.initial(0, model=model)
+    weights = [each for name, each in net.named_parameters() if name.endswith("weight")]
+    torch.nn.init.constant_(weights[0 if large == "first" else -1], 3e38)
+    checkpoint.save(repository.path / "models/net.safetensors", net, checkpoint.Origin("drawn", CLASSES))
+    said = refusal(repository, "evaluate")
+    assert "expected finite numbers, found " in said and said.endswith("train again with a smaller train.lr")
+
+
+def texts(repository: Repository, stage: str) -> str:
+    """Return what TensorBoard shows of a stage's text."""
+    events = EventAccumulator(str(repository.path / "runs" / stage), size_guidance={"tensors": 0}).Reload()
+    (event,) = events.Tensors("data_set")
+    return rendered.read(event.tensor_proto.string_val[0].decode())[0]
+
+
+def test_names_as_people_write_them_go_through_all_stages(repository: Repository) -> None:
+    folder = "نیم\u200cفاصله_**_👩\u200d🚀"
+    own.write(repository.path / folder, WRITTEN, each=8)
+    repository.set({"data.dataset": f"idx:{folder}", "embed.points": 10})
+    for stage in ALL:
+        done = start(repository, stage)
+        assert (done.returncode, done.stdout) == (0, "")
+    assert dataset.describe(repository.path / "data/raw").classes == WRITTEN
+    assert checkpoint.origin(repository.path / "models/net.safetensors").classes == WRITTEN
+    numbers = json.loads((repository.path / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    assert numbers["data_set"] == f"idx:{folder}"
+    assert list(numbers["f1"]) == ["macro", *WRITTEN]
+    labels = (repository.path / "runs/embed/images/metadata.tsv").read_text(encoding="utf-8").split("\n")
+    assert len(labels) == 11 and set(labels[:-1]) == set(WRITTEN)
+    with (repository.path / "plots/evaluate/precision_recall.csv").open(encoding="utf-8") as file:
+        assert [row["class"] for row in csv.DictReader(file)] == [
+            each for each in WRITTEN for _ in range(101)
+        ]
+    events = EventAccumulator(str(repository.path / "runs/evaluate"), size_guidance={"tensors": 0}).Reload()
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("pr_curve/")]
+    assert tags == [f"pr_curve/{each}" for each in WRITTEN]
+    assert ", ".join(WRITTEN) in texts(repository, "visualize")
+    assert f"{folder}, a data set of the user's own (idx:{folder})" in texts(repository, "visualize")
+    assert texts(repository, "embed") == f"10 training images of idx:{folder} are in the Projector."
+    assert texts(repository, "train") == f"Trained on the 32 training images of idx:{folder}."
+    assert texts(repository, "evaluate") == f"Evaluated on the 16 test images of idx:{folder}."
+    page = np.full((40, 40), 255, np.uint8)
+    page[8:30, 10:20] = 0
+    Image.fromarray(page).save(repository.path / "a.png")
+    program = str(Path(sys.executable).with_name("fashionboard"))
+    as_json = json.loads(repository.run(program, "predict", "a.png", "--json").stdout)
+    likeliest = [each["class"] for each in as_json["predictions"]]
+    assert len(likeliest) == 3 and set(likeliest) < set(WRITTEN)
+    shown = repository.run(program, "predict", "a.png").stdout
+    assert all(f"{name} " in shown for name in likeliest) and shown.count("\n") == 1
+
+
+def test_too_few_images_for_a_parameter_are_said_with_its_name_and_value(repository: Repository) -> None:
+    own.write(repository.path / "few", ("cat", "dog", "fox"), each=9)
+    repository.set({"data.dataset": "idx:few", "embed.points": 28, "train.validation": 25})
+    assert start(repository, "download").returncode == 0
+    assert refusal(repository, "embed") == (
+        "embed.points is 28, expected at most the number of training images, which is 27; ask for fewer"
+    )
+    assert refusal(repository, "train").startswith("train.validation is 25, expected 0, or 3 to 24 of the ")
+
+
+def test_two_images_a_part_go_through_all_stages(repository: Repository) -> None:
+    own.write(repository.path / "two", ("cat", "dog"), each=2)
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        test = repository.path / "two" / name.replace("train", "t10k")
+        (repository.path / "two" / name).write_bytes(test.read_bytes())
+    repository.set({"data.dataset": "idx:two", "embed.points": 2, "visualize.images_per_class": 50})
+    for stage in ALL:
+        done = start(repository, stage)
+        assert (done.returncode, done.stdout) == (0, "")
+    events = EventAccumulator(str(repository.path / "runs/visualize")).Reload()
+    (four,) = events.Images("four_fashion_mnist_images")
+    assert (four.width, four.height) == (4 * 30 + 2, 32)
+    pixels = np.asarray(Image.open(io.BytesIO(four.encoded_image_string)))
+    train = dataset.load(repository.path / "data/raw", "train").pixels
+    shown = {pixels[2:30, 2 + 30 * k : 30 + 30 * k].tobytes() for k in range(4)}
+    assert shown == {train[0].tobytes(), train[1].tobytes(), bytes(784)}

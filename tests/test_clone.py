@@ -107,9 +107,9 @@ def test_a_folder_for_temporary_files_that_cannot_be_written_is_told(repository:
     closed = repository / "closed"
     closed.mkdir(mode=0o555)
     program = (
-        "import tempfile; from pathlib import Path; from fashionboard import clone, errors\n"
+        "import tempfile; from pathlib import Path; from fashionboard import errors, verify\n"
         "tempfile._candidate_tempdir_list = lambda: ['closed']\n"
-        "errors.run(lambda: clone.of(Path()).__enter__())"
+        "errors.run(lambda: verify.verify(Path()))"
     )
     done = subprocess.run(
         without_rights("python", "-c", program), cwd=repository, capture_output=True, text=True, check=False

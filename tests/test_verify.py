@@ -463,7 +463,7 @@ ls -A {tmp_path}/disk
     printed = apart.run("unshare", "-m", "bash", "-c", script).stdout.splitlines()
     assert len(printed) == 3
     assert re.fullmatch(
-        rf"error: {tmp_path}/disk: expected room for about 2 MB, found 0 MB free; make room there, or name "
+        rf"error: {tmp_path}/disk: expected room for about 3 MB, found 0 MB free; make room there, or name "
         "another folder: TMPDIR=FOLDER",
         printed[1],
     )

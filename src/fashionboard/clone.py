@@ -31,8 +31,8 @@ _MARKED = re.compile(r"(\d+) (\d+) (\d+)")
 _CLOCK = 60
 # prctl(2): the signal that a process gets when its parent ends
 _PR_SET_PDEATHSIG = 1
-# bytes that a small file takes on a disk, and in a megabyte
-_BLOCK, _MB = 4096, 1_000_000
+# bytes that a small file takes on a disk, in a megabyte, and of DVC's databases beside what it keeps
+_BLOCK, _MB, _OWN = 4096, 1_000_000, 1_000_000
 
 
 class VerifyError(FashionboardError):
@@ -57,12 +57,7 @@ def of(root: Path) -> Iterator[Clone]:
         VerifyError: there is no folder for temporary files, or the clone fails.
         PathError: a link is in the place of one of DVC's own files.
     """
-    try:
-        parent = Path(tempfile.gettempdir())
-    except FileNotFoundError as error:
-        found = "expected a folder for temporary files that can be written, found none"
-        raise VerifyError(f"{found}; name one: TMPDIR=FOLDER ({reason(error)})") from None
-    for other in parent.glob(f"{_PREFIX}*"):
+    for other in _temporary().glob(f"{_PREFIX}*"):
         if _is_abandoned(other):
             shutil.rmtree(other, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -76,6 +71,14 @@ def of(root: Path) -> Iterator[Clone]:
         yield Clone(folder / "clone", folder / "cache")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary() -> Path:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        found = "expected a folder for temporary files that can be written, found none"
+        raise VerifyError(f"{found}; name one: TMPDIR=FOLDER ({reason(error)})") from None
 
 
 def _is_abandoned(folder: Path) -> bool:
@@ -194,8 +197,8 @@ def check_room(root: Path, outputs_size: int) -> None:
     Raises:
         VerifyError: it has not.
     """
-    parent = tempfile.gettempdir()
-    needed, free = 2 * outputs_size + _size(root), shutil.disk_usage(parent).free
+    parent = _temporary()
+    needed, free = 2 * outputs_size + _size(root) + _OWN, shutil.disk_usage(parent).free
     if free < needed:
         raise VerifyError(
             f"{parent}: expected room for about {-(-needed // _MB):,} MB, found {free // _MB:,} MB free; "

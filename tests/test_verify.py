@@ -1,19 +1,25 @@
 """`fashionboard verify` on real repositories."""
 
+import json
+import re
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from fashionboard import processor
+from fashionboard import dvcfiles, processor
 from fashionboard.compare import Difference
 from fashionboard.dvcfiles import Stage
 from fashionboard.errors import PathError
 from fashionboard.verify import Promise, Result, Verdict, promise, report
 from fashionboard.verify import verify as run_again
 from tests import hostile
+from tests.board.test_look import without_rights
+from tests.plain import fixed, plain
 from tests.repository import Repository
 from tests.test_arithmetic import HOSTILE, NO_FMA
 
@@ -252,3 +258,220 @@ def test_nothing_is_written_through_a_link_before_anything_is_run(
     with pytest.raises(PathError, match=f"{name}: expected .*, found a symbolic link; remove it"):
         run_again(repository)
     assert hostile.seen(outside) == before
+
+
+@pytest.fixture(scope="module")
+def differing(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository whose code writes something else than its dvc.lock records; to be copied."""
+    repository = fixed(tmp_path_factory.mktemp("differing") / "repository")
+    repository.dvc("repro", "-q")
+    repository.git("commit", "-qam", "run")
+    code = repository.path / "train.py"
+    code.write_text(code.read_text().replace("GAIN = 1", "GAIN = 2"))
+    repository.git("commit", "-qam", "another gain")
+    return repository
+
+
+@pytest.fixture
+def apart(differing: Repository, tmp_path: Path) -> Repository:
+    return Repository(shutil.copytree(differing.path, tmp_path / "repository"))
+
+
+def recorded_object(repository: Repository, path: str) -> Path:
+    """Where the cache keeps what dvc.lock records of an output."""
+    stages = dvcfiles.stages((repository.path / "dvc.lock").read_text())
+    return hostile.object_path(repository.path, stages["train"].outputs[path])
+
+
+def cut_off(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def to_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def to_nonsense(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("path", ["curve.tfevents", "metrics.json"])
+@pytest.mark.parametrize("damage", [cut_off, to_a_folder, to_nonsense])
+def test_a_damaged_object_of_the_recorded_run_has_a_verdict_that_dvc_fetch_mends(
+    apart: Repository, tmp_path: Path, path: str, damage: Callable[[Path], None]
+) -> None:
+    apart.dvc("remote", "add", "-d", "-q", "storage", str(tmp_path / "storage"))
+    apart.git("commit", "-qam", "a remote")
+    apart.dvc("push", "-q")
+    place = recorded_object(apart, path)
+    damage(place)
+    code, printed = verify(apart, check=False)
+    assert code == 1 and "Traceback" not in printed
+    (line,) = [line for line in printed.splitlines() if str(place) in line]
+    assert line.startswith(f"{path}: the recorded one is ")
+    assert f"remove {place}, and bring it back with `dvc fetch`" in line
+    assert "curve.tfevents  DIFFERENT" in printed and "metrics.json    DIFFERENT" in printed
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    apart.dvc("fetch", "-q")
+    _, printed = verify(apart, check=False)
+    assert "the recorded one" not in printed
+    assert "metrics.json: metric accuracy by 1" in printed
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_an_object_without_permission_cannot_be_read(apart: Repository, whole_folder: bool) -> None:
+    place = recorded_object(apart, "metrics.json")
+    closed = place.parent if whole_folder else place
+    closed.chmod(0)
+    done = apart.run(*without_rights("fashionboard", "verify"), check=False)
+    closed.chmod(0o755)
+    assert done.returncode == 1
+    expected = f"metrics.json: the recorded one cannot be read ({place}: Permission denied); give access"
+    assert expected in done.stdout.splitlines()
+
+
+def edited(repository: Repository, old: str, new: str) -> None:
+    """Edit dvc.lock by hand, and commit it."""
+    lock = repository.path / "dvc.lock"
+    assert old in lock.read_text()
+    lock.write_text(lock.read_text().replace(old, new, 1))
+    repository.git("commit", "-qam", "edited")
+
+
+OTHER = "f" * 32
+
+
+@pytest.fixture(scope="module")
+def two_stages(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository with two quick stages and a run of them; to be copied."""
+    stages = {
+        "first": {"cmd": "echo 1 > a", "deps": ["train.py"], "outs": ["a"]},
+        "second": {"cmd": "cat a a > b", "deps": ["a"], "outs": ["b"]},
+    }
+    files = {"dvc.yaml": json.dumps({"stages": stages}), ".gitignore": "/a\n/b\n"}
+    repository = plain(tmp_path_factory.mktemp("two") / "repository", files)
+    repository.dvc("repro", "-q")
+    repository.git("commit", "-qam", "run")
+    return repository
+
+
+@pytest.fixture
+def quick(two_stages: Repository, tmp_path: Path) -> Repository:
+    return Repository(shutil.copytree(two_stages.path, tmp_path / "repository"))
+
+
+def md5s(repository: Repository, stage: str) -> Stage:
+    return dvcfiles.stages((repository.path / "dvc.lock").read_text())[stage]
+
+
+def test_an_output_edited_in_dvc_lock_is_not_blamed_on_the_processor(quick: Repository) -> None:
+    edited(quick, md5s(quick, "second").outputs["b"], OTHER)
+    code, printed = verify(quick, check=False)
+    assert code == 1
+    assert printed.splitlines()[-1] == (
+        "The processor here is no reason for that, and nothing that dvc.lock names has changed. DVC's cache "
+        "holds what this run wrote of b, and not what dvc.lock records: dvc.lock was edited by hand or "
+        "merged (`dvc repro` and a commit of dvc.lock put it right), or recorded elsewhere (`dvc pull` "
+        "brings it)."
+    )
+    # without a cache it may be that, too
+    shutil.rmtree(quick.path / ".dvc" / "cache")
+    _, printed = verify(quick, check=False)
+    assert "dvc.lock may have been edited by hand or merged: `dvc repro`" in printed.splitlines()[-1]
+    # and the way that is named helps
+    quick.dvc("repro", "-q", "--force")
+    quick.git("commit", "-qam", "run again")
+    assert verify(quick)[0] == 0
+
+
+def test_a_dvc_lock_that_contradicts_itself_is_named(quick: Repository) -> None:
+    edited(quick, f"md5: {md5s(quick, 'first').outputs['a']}", f"md5: {OTHER}")
+    assert md5s(quick, "first").outputs["a"] != md5s(quick, "second").dependencies["a"]
+    code, printed = verify(quick, check=False)
+    assert code == 1
+    assert printed.splitlines()[-1] == (
+        "dvc.lock contradicts itself on a: it was edited by hand, or merged; `dvc repro` and a commit of "
+        "dvc.lock put it right."
+    )
+    quick.dvc("repro", "-q")
+    quick.git("commit", "-qam", "run again")
+    assert verify(quick)[0] == 0
+
+
+def test_a_dependency_edited_in_dvc_lock_is_told_though_nothing_differs(quick: Repository) -> None:
+    edited(quick, md5s(quick, "first").dependencies["train.py"], OTHER)
+    code, printed = verify(quick)
+    assert code == 0
+    assert printed.splitlines()[-3:] == [
+        "Not what dvc.lock was recorded with: train.py",
+        "It changes no output, or dvc.lock was edited by hand or merged; `dvc repro` and a commit of "
+        "dvc.lock put it right.",
+        "All 2 outputs are, byte for byte, those that HEAD's dvc.lock records.",
+    ]
+
+
+def test_what_contradicts_itself_is_not_excused_by_the_processor(on: Callable[[str, bool], None]) -> None:
+    on("Apple M2", False)
+    results = Result("net", (Difference("tensor 'x'", 1e-8),)), Result("runs/embed", ())
+    contradicting = Verdict(results, (), promise(recorded()), contradicted=("net",))
+    assert not contradicting.kept
+    assert "Only what may differ" not in report(contradicting)
+
+
+def test_stages_without_outputs_have_an_empty_table(on: Callable[[str, bool], None]) -> None:
+    on("One CPU", True)
+    assert report(Verdict((), (), promise({}))).startswith("Run on One CPU.")
+
+
+def test_killed_it_takes_dvc_and_the_stage_with_it_and_the_next_one_removes_its_clone(
+    finished: Repository, quick: Repository, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = finished.begin("fashionboard", "verify", TMPDIR=str(temporary))
+    family = psutil.Process(command.pid).children(recursive=True)
+    assert len(family) > 1
+    command.kill()
+    command.communicate()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
+    (clone,) = temporary.iterdir()
+    assert (clone / "clone" / "dvc.yaml").exists()
+    verify(quick, TMPDIR=str(temporary))
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("kilobytes", [40, 400])
+def test_a_full_disk_is_one_line(apart: Repository, tmp_path: Path, kilobytes: int) -> None:
+    """On a disk of its own, which only this process sees: too small for git, or for what it checks out."""
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    (apart.path / "large").write_bytes(bytes(range(256)) * 4000)
+    apart.git("add", "-A")
+    apart.git("commit", "-qm", "a large file")
+    (tmp_path / "disk").mkdir()
+    script = f"""
+mount -t tmpfs -o size={kilobytes}k none {tmp_path}/disk
+TMPDIR={tmp_path}/disk fashionboard verify
+echo ended with $?
+ls -A {tmp_path}/disk
+"""
+    printed = apart.run("unshare", "-m", "bash", "-c", script).stdout.splitlines()
+    assert len(printed) == 3
+    assert re.fullmatch(
+        rf"error: {tmp_path}/disk: expected room for about 3 MB, found 0 MB free; make room there, or name "
+        "another folder: TMPDIR=FOLDER",
+        printed[1],
+    )
+    assert printed[2] == "ended with 1"
+
+
+def test_temporary_files_may_lie_in_a_folder_with_korean_letters(quick: Repository, tmp_path: Path) -> None:
+    folder = tmp_path / "임시 폴더"
+    folder.mkdir()
+    assert verify(quick, TMPDIR=str(folder), LC_ALL="C")[0] == 0
+    assert list(folder.iterdir()) == []

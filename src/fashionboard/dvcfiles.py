@@ -142,6 +142,19 @@ def stages(lock: str) -> dict[str, Stage]:
         raise DataError("dvc.lock: expected stages with their outputs, found something else") from None
 
 
+def outputs_size(lock: str) -> int:
+    """Return how many bytes the outputs take that `lock`, the text of a dvc.lock, records.
+
+    Raises:
+        DataError: it is not a dvc.lock.
+    """
+    try:
+        recorded = [out for stage in _load(lock)["stages"].values() for out in stage.get("outs") or []]
+        return sum(int(out.get("size") or 0) for out in recorded)
+    except _DAMAGED:
+        raise DataError("dvc.lock: expected stages with their outputs, found something else") from None
+
+
 @lru_cache(maxsize=4096)
 def _load(text: str) -> Any:
     check_size(text)
@@ -425,6 +438,10 @@ class Cache:
                     self._found[md5] = path
                     break
         return self._found.get(md5)
+
+    def place(self, md5: str) -> Path:
+        """Return where DVC 3 keeps an object, be it there or not; `md5` is a digest."""
+        return self._folders[0] / md5[:2] / md5[2:]
 
     def lost(self) -> set[Path]:
         """Return the files that were found and are gone by now, and forget that they were there.

@@ -1,29 +1,20 @@
 """Run the whole pipeline again from nothing, and hold what comes out against the committed dvc.lock."""
 
-import os
 import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from fashionboard import compare, dvcfiles, private, processor
+from fashionboard import clone, compare, dvcfiles, processor
+from fashionboard.clone import VerifyError
 from fashionboard.compare import Difference
 from fashionboard.dvcfiles import Cache, Stage
-from fashionboard.errors import FashionboardError, visible
+from fashionboard.errors import visible
 
-_DVC = [sys.executable, "-m", "dvc"]
 # differences of an output in a report
 _SHOWN = 10
 # parameters by which a stage gives up the same bytes on every processor
 _OWN_BITS = {"arithmetic": "native", "device": "cuda"}
-
-
-class VerifyError(FashionboardError):
-    """The pipeline cannot be run again."""
+_MEND = "`dvc repro` and a commit of dvc.lock put it right"
 
 
 @dataclass(frozen=True)
@@ -49,11 +40,18 @@ class Promise:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All outputs, the names of the inputs that are no longer what dvc.lock records, and what is promised."""
+    """All outputs, the names of the inputs that are no longer what dvc.lock records, and what is promised.
+
+    contradicted: outputs of which dvc.lock records what DVC never writes: no md5, or another one where a
+    later stage reads them. unheld: outputs that differ, of which DVC's cache holds the new version and
+    not the recorded one.
+    """
 
     results: tuple[Result, ...]
     changed: tuple[str, ...]
     promise: Promise
+    contradicted: tuple[str, ...] = ()
+    unheld: tuple[str, ...] = ()
 
     @property
     def different(self) -> tuple[Result, ...]:
@@ -63,7 +61,8 @@ class Verdict:
     @property
     def kept(self) -> bool:
         """Whether nothing differs but outputs that may, with the inputs that were recorded."""
-        return not self.different or not (self.changed or any(map(self.promised, self.different)))
+        excused = not (self.changed or self.contradicted or any(map(self.promised, self.different)))
+        return not self.different or excused
 
     def promised(self, result: Result) -> bool:
         """Say whether an output must have the recorded bytes."""
@@ -77,37 +76,54 @@ def verify(folder: Path) -> Verdict:
     be told where the recorded one is in the repository's cache.
 
     Raises:
-        VerifyError: there is no git repository with a committed dvc.lock, or a stage fails.
+        VerifyError: there is no git repository with a committed dvc.lock, no room for a clone, or a stage
+            fails.
         DataError: the committed dvc.lock cannot be read.
         PathError: a link is in the place of one of DVC's own files.
     """
-    root = Path(_run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository"))
-    lock = _run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
+    asked = clone.run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository")
+    root = Path(asked.strip())
+    lock = clone.run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
     recorded = dvcfiles.stages(lock)
-    _follow_no_link(root)
-    cache = root / _run([*_DVC, "cache", "dir"], root, "expected a DVC repository")
-    with tempfile.TemporaryDirectory(prefix="fashionboard-verify-") as temporary:
-        clone = Path(temporary) / "clone"
-        own_cache = Path(temporary) / "cache"
-        _run(["git", "clone", "--quiet", str(root), str(clone)], root, "cannot clone the repository")
-        _follow_no_link(clone)
-        (clone / "dvc.lock").unlink()
-        # else a shared cache would bring the outputs without running anything
-        _run([*_DVC, "cache", "dir", "--local", str(own_cache)], clone, "cannot give the clone a cache")
-        _reproduce(clone)
-        found = dvcfiles.stages((clone / "dvc.lock").read_text(encoding="utf-8"))
-        before, after = _outputs(recorded), _outputs(found)
-        results = [
-            Result(path, tuple(_differences(path, (cache, before.get(path)), (own_cache, after.get(path)))))
-            for path in sorted({*before, *after})
-        ]
-    return Verdict(tuple(results), tuple(_changed(recorded, found)), promise(recorded))
+    clone.follow_no_link(root)
+    cache = Cache(root / clone.run([*clone.DVC, "cache", "dir"], root, "expected a DVC repository").strip())
+    try:
+        with clone.of(root) as copy:
+            found = dvcfiles.stages(clone.reproduce(copy))
+            return _verdict((recorded, cache), (found, Cache(copy.cache)))
+    except (VerifyError, OSError):
+        # git and DVC do not always name a full disk
+        clone.check_room(root, dvcfiles.outputs_size(lock))
+        raise
 
 
-def _follow_no_link(root: Path) -> None:
-    """Refuse links where DVC writes before it runs anything."""
-    for name in ("tmp", "config.local", ".gitignore"):
-        private.check(root.resolve(), root / ".dvc" / name)
+def _verdict(recorded: tuple[dict[str, Stage], Cache], found: tuple[dict[str, Stage], Cache]) -> Verdict:
+    """Compare two versions of all stages, each given with the cache of its outputs."""
+    (old, old_cache), (new, new_cache) = recorded, found
+    before, after = _outputs(old), _outputs(new)
+    results = [
+        Result(path, tuple(compare.output(path, (old_cache, before.get(path)), (new_cache, after.get(path)))))
+        for path in sorted({*before, *after})
+    ]
+    unheld = [
+        path
+        for path in sorted(before.keys() & after.keys())
+        if before[path] != after[path]
+        and not compare.is_held(old_cache, before[path])
+        and compare.is_held(old_cache, after[path])
+    ]
+    changed = tuple(_changed(old, new))
+    # where stages have folders of their own, two outputs may share a name: then DVC writes it so, too
+    contradicted = tuple(sorted(_contradicted(old) - _contradicted(new)))
+    return Verdict(tuple(results), changed, promise(old), contradicted, tuple(unheld))
+
+
+def _contradicted(recorded: dict[str, Stage]) -> set[str]:
+    """Name the outputs of which a dvc.lock records what DVC never writes."""
+    made = _outputs(recorded)
+    read = [each for stage in recorded.values() for each in stage.dependencies.items() if each[0] in made]
+    unnamed = {path for path, md5 in made.items() if not dvcfiles.is_digest(md5)}
+    return unnamed | {path for path, md5 in read if md5 != made[path]}
 
 
 def promise(recorded: dict[str, Stage]) -> Promise:
@@ -143,7 +159,7 @@ def _overlap(one: str, other: str) -> bool:
 
 def report(verdict: Verdict) -> str:
     """Return a table of the outputs, what differs under it, where it ran, and what is promised there."""
-    width = max(len(result.path) for result in verdict.results)
+    width = max((len(result.path) for result in verdict.results), default=0)
     lines = []
     for result in verdict.results:
         found = "same"
@@ -155,9 +171,16 @@ def report(verdict: Verdict) -> str:
         if len(result.differences) > _SHOWN:
             lines.append(f"{result.path}: and {len(result.differences) - _SHOWN:,} more")
     lines.append(_promised(verdict))
+    if verdict.contradicted:
+        lines.append(
+            f"dvc.lock contradicts itself on {', '.join(verdict.contradicted)}: it was edited by hand, or "
+            f"merged; {_MEND}."
+        )
     if verdict.changed:
         lines.append(f"Not what dvc.lock was recorded with: {', '.join(verdict.changed)}")
-    elif verdict.different:
+        if not verdict.different:
+            lines.append(f"It changes no output, or dvc.lock was edited by hand or merged; {_MEND}.")
+    elif verdict.different and not verdict.contradicted:
         lines.append(_explanation(verdict))
     return "\n".join(map(visible, lines))
 
@@ -180,10 +203,17 @@ def _explanation(verdict: Verdict) -> str:
     """Say what a difference means where no input that dvc.lock names has changed."""
     if verdict.kept:
         return "Only what may differ here does."
+    if verdict.unheld:
+        return (
+            "The processor here is no reason for that, and nothing that dvc.lock names has changed. DVC's "
+            f"cache holds what this run wrote of {', '.join(verdict.unheld)}, and not what dvc.lock records: "
+            f"dvc.lock was edited by hand or merged ({_MEND}), or recorded elsewhere (`dvc pull` brings it)."
+        )
     return (
-        "The processor here is no reason for that, and nothing that dvc.lock names has changed. Compare the "
-        "installed packages with requirements.txt (`make setup`). Or the recorded run, or the run cache that "
-        "it was restored from, is of a machine without AVX2."
+        "The processor here is no reason for that, and nothing that dvc.lock names has changed. dvc.lock may "
+        f"have been edited by hand or merged: {_MEND}. Or compare the installed packages with "
+        "requirements.txt (`make setup`). Or the recorded run, or the run cache that it was restored from, "
+        "is of a machine without AVX2."
     )
 
 
@@ -199,65 +229,3 @@ def _changed(recorded: dict[str, Stage], found: dict[str, Stage]) -> list[str]:
         one, other = (stages[name].inputs if name in stages else {} for stages in (recorded, found))
         changed |= {each for each in {*one, *other} - made if one.get(each) != other.get(each)}
     return sorted(changed)
-
-
-def _differences(
-    path: str, expected: tuple[Path, str | None], found: tuple[Path, str | None]
-) -> list[Difference]:
-    """Compare an output, given as the cache that holds it and its md5, None where there is none."""
-    if expected[1] == found[1]:
-        return []
-    if expected[1] is None or found[1] is None:
-        return [Difference("recorded, not written" if expected[1] else "written, not recorded")]
-    before = _by_kind(Cache(expected[0]).files(path, expected[1]))
-    after = _by_kind(Cache(found[0]).files(path, found[1]))
-    if before is None or after is None:
-        return [Difference("the bytes; to see which, bring the recorded output here with `dvc pull`")]
-    differences = []
-    for name in sorted({*before, *after}):
-        if name in before and name in after:
-            differences += compare.files(before[name], after[name], name)
-        else:
-            differences.append(
-                Difference(f"{name} is {'recorded, not written' if name in before else 'new'}")
-            )
-    return differences
-
-
-def _by_kind(files: dict[str, Path] | None) -> dict[str, Path] | None:
-    """Leave the key of the run's inputs out of the names of event files, so that two runs' pair up."""
-    return files and {re.sub(r"(tfevents)\.[0-9a-f]+$", r"\1", name): path for name, path in files.items()}
-
-
-def _run(command: list[str], folder: Path, problem: str) -> str:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise VerifyError(f"{problem}, found: {error}") from None
-    if done.returncode:
-        raise VerifyError(f"{problem}, found: {done.stderr.strip() or 'nothing'}")
-    return done.stdout.strip() if command[1] != "show" else done.stdout
-
-
-def _reproduce(clone: Path) -> None:
-    """Run all stages; whatever ends this, ends them too."""
-    dvc = subprocess.Popen([*_DVC, "repro"], cwd=clone, env=_environment())
-    try:
-        code = dvc.wait()
-    except BaseException:
-        stages = psutil.Process(dvc.pid).children(recursive=True)
-        dvc.terminate()
-        dvc.wait()
-        psutil.wait_procs(stages, timeout=5)
-        raise
-    if code:
-        raise VerifyError("a stage failed in a fresh clone; see its error above")
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment in which stages find this interpreter, and the mirror from another folder."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    mirror = environment.get("FASHION_MNIST_MIRROR", "")
-    if mirror and "://" not in mirror:
-        environment["FASHION_MNIST_MIRROR"] = str(Path(mirror).expanduser().absolute())
-    return environment

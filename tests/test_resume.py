@@ -2,7 +2,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from fashionboard.errors import PathError
 from fashionboard.params import Train
 from fashionboard.progress import Report
 from fashionboard.training import Trainer
+from tests import rights
 from tests.hostile import seen
 from tests.settings import settings
 
@@ -308,13 +308,12 @@ print(resume.load("key", {}))
 """
 
 
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
+@rights.needed
 def test_a_file_that_may_not_be_read_is_named(images: Images, tmp_path: Path, root: Path) -> None:
     train_until(images, 1)
     kept(tmp_path).chmod(0)
-    dropped = "-all"
     ended = subprocess.run(
-        ["setpriv", "--bounding-set", dropped, "--inh-caps", dropped, sys.executable, "-c", _LOAD],
+        rights.without(sys.executable, "-c", _LOAD),
         env={**os.environ, "DVC_ROOT": str(tmp_path), "PYTHONPATH": str(root / "src")},
         capture_output=True,
         text=True,

@@ -2,13 +2,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fashionboard import download
+from fashionboard import dataset, download
 from tests import mirror
 from tests.archives import ARCHIVES, PACKED, apart, assert_complete, closed_port, fetch, files
 from tests.hostile import seen
@@ -170,6 +171,12 @@ def test_a_full_disk_where_archives_are_kept_stops_no_download(root: Path, main:
     assert ended.stdout.split() == sorted(f"{each.sha256[:16]}-{each.name}" for each in labels)
 
 
+needs_the_files = pytest.mark.skipif(
+    not Path(os.environ.get("FASHION_MNIST_MIRROR") or "/no/such/folder").is_dir(),
+    reason="FASHION_MNIST_MIRROR is not set to a folder",
+)
+
+
 @pytest.fixture
 def official() -> dict[str, bytes]:
     """The four real files."""
@@ -177,10 +184,7 @@ def official() -> dict[str, bytes]:
     return {archive.name: (folder / archive.name).read_bytes() for archive in download.OFFICIAL}
 
 
-@pytest.mark.skipif(
-    not Path(os.environ.get("FASHION_MNIST_MIRROR") or "/no/such/folder").is_dir(),
-    reason="FASHION_MNIST_MIRROR is not set to a folder",
-)
+@needs_the_files
 def test_in_a_repository_and_in_dvcs_copies_of_it_a_forced_run_needs_no_network(
     tmp_path: Path, official: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,3 +208,36 @@ def test_in_a_repository_and_in_dvcs_copies_of_it_a_forced_run_needs_no_network(
     repository.dvc("exp", "run", "--queue", "--force", "-n", "queued", "download")
     repository.start_queue(1)
     eventually(lambda: "Success" in repository.dvc("queue", "status"), True, 60)
+
+
+@needs_the_files
+def test_what_a_stopped_stage_says_of_the_download_is_true(
+    tmp_path: Path, official: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FASHION_MNIST_MIRROR")
+    repository = Repository.create(tmp_path / "repository", Path(__file__).parents[1])
+    asked = threading.Event()
+
+    def two_alone(handler: mirror._Handler, content: bytes) -> None:
+        if len(handler.server.requested) < 3:
+            mirror.good(handler, content)
+        else:
+            asked.set()
+            mirror.silent(handler, content)
+
+    stage = [sys.executable, "-m", "stages.download"]
+    with mirror.serve(official, two_alone) as server:
+        repository.set({"data.dataset": "fashion-mnist", "data.mirrors": [server.url], "data.retries": 0})
+        stopped = subprocess.Popen(
+            stage, cwd=repository.path, env=repository.environment(), stderr=subprocess.PIPE, text=True
+        )
+        assert asked.wait(60)
+        stopped.send_signal(signal.SIGINT)
+        _, printed = stopped.communicate(timeout=10)
+    assert printed.startswith("stopped by SIGINT; ")
+    assert "download keeps the files that it has verified" in printed
+    with mirror.serve(official, mirror.good) as server:
+        repository.set({"data.mirrors": [server.url]})
+        repository.run(*stage)
+    assert server.requested == list(official)[2:]
+    assert len(dataset.load(repository.path / "data" / "raw", "train")) == 60_000

@@ -20,7 +20,7 @@ def main() -> None:
         dataset.save(OUT, about, splits)
     else:
         sources = download.sources(settings.mirrors, os.environ)
-        download.fetch(OUT, sources, settings.timeout, settings.retries)
+        download.fetch(OUT, sources, settings.timeout, settings.retries, keep=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What several tests share: small images, the real files, a real repository with a finished run."""
 
+import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from fashionboard import arithmetic
@@ -71,3 +73,18 @@ def saved(tmp_path: Path, images: Images) -> Path:
     """A data set on disk with 200 drawn images in both splits."""
     dataset.save(tmp_path / "raw", drawn.DESCRIPTION, {"train": images, "test": images})
     return tmp_path / "raw"
+
+
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no certificates but a test's own."""
+    for name in [name for name in os.environ if name.lower().endswith(("_proxy", "_bundle"))]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own answer to Ctrl-C; the worker processes of pytest-xdist ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""Commands that permissions hold for, also where root runs the tests."""
+"""Commands for which permissions hold, also where root runs the tests."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ needed = pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpr
 
 
 def without(*command: str) -> list[str]:
-    """Return a command without root's right to read and write everything."""
+    """Return a command that may not read and write everything, as root may."""
     if os.geteuid():
         return list(command)
     dropped = ",".join(f"-{each}" for each in ("dac_override", "dac_read_search"))

@@ -1,8 +1,6 @@
-import gzip
-import hashlib
 import os
 import signal
-import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,28 +10,12 @@ import numpy as np
 import pytest
 from torchvision.datasets import FashionMNIST
 
-from fashionboard import dataset, download, idx, transfer
+from fashionboard import dataset, download, transfer
 from fashionboard.errors import DownloadError
-from tests import mirror
+from tests import mirror, rights
+from tests.archives import ARCHIVES, FIRST, LABELS, PACKED, PIXELS, apart, assert_complete, closed_port, fetch
 
-TIMEOUT = 1.0
-_PATHS = [archive.path for archive in download.OFFICIAL]
-# incompressible pixels: packed, they are longer than one block of a transfer
-_PIXELS = np.random.default_rng(0).integers(0, 256, (30, 28, 28), dtype=np.uint8)
-_LABELS = np.arange(30, dtype=np.uint8) % 10
-_CONTENT = dict(zip(_PATHS, map(idx.encode, [_PIXELS, _LABELS, _PIXELS[:20], _LABELS[:20]]), strict=True))
-_PACKED = {f"{path.name}.gz": gzip.compress(content, mtime=0) for path, content in _CONTENT.items()}
-_ARCHIVES = [
-    transfer.Archive(path, len(packed), hashlib.sha256(packed).hexdigest())
-    for path, packed in zip(_PATHS, _PACKED.values(), strict=True)
-]
-_FIRST = _ARCHIVES[0].name
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 
 @pytest.fixture
@@ -51,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def good() -> Iterator[str]:
-    with mirror.serve(_PACKED, mirror.good) as server:
+    with mirror.serve(PACKED, mirror.good) as server:
         yield server.url
 
 
@@ -59,29 +41,9 @@ def good() -> Iterator[str]:
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "Spiegel für 100 % Wolle #1"
     path.mkdir()
-    for name, packed in _PACKED.items():
+    for name, packed in PACKED.items():
         (path / name).write_bytes(packed)
     return path
-
-
-def fetch(root: Path, *sources: str, retries: int = 0) -> None:
-    download.fetch(root, sources, TIMEOUT, retries, _ARCHIVES)
-
-
-def files(root: Path) -> dict[Path, bytes]:
-    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-
-
-def assert_complete(root: Path) -> None:
-    found = files(root)
-    assert found.pop(Path("dataset.json"))
-    assert found == _CONTENT
-
-
-def closed_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
 def test_what_is_fetched_can_be_loaded(root: Path, good: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -89,10 +51,10 @@ def test_what_is_fetched_can_be_loaded(root: Path, good: str, capfd: pytest.Capt
     assert capfd.readouterr().err == ""
     assert dataset.describe(root) == download.DESCRIPTION
     train, test = dataset.load(root, "train"), dataset.load(root, "test")
-    assert np.array_equal(train.pixels, _PIXELS)
-    assert np.array_equal(train.labels, _LABELS)
-    assert np.array_equal(test.pixels, _PIXELS[:20])
-    assert np.array_equal(test.labels, _LABELS[:20])
+    assert np.array_equal(train.pixels, PIXELS)
+    assert np.array_equal(train.labels, LABELS)
+    assert np.array_equal(test.pixels, PIXELS[:20])
+    assert np.array_equal(test.labels, LABELS[:20])
     # readable by others as any file that the user creates: temporary names must not leave mode 0600
     (root / "mine").touch()
     assert {path.stat().st_mode for path in root.rglob("*") if path.is_file()} == {
@@ -102,7 +64,7 @@ def test_what_is_fetched_can_be_loaded(root: Path, good: str, capfd: pytest.Capt
 
 @pytest.mark.parametrize("answer", [mirror.good_without_length, mirror.labelled_as_compressed])
 def test_servers_that_describe_the_file_otherwise(root: Path, answer: mirror.Answer) -> None:
-    with mirror.serve(_PACKED, answer) as server:
+    with mirror.serve(PACKED, answer) as server:
         fetch(root, server.url)
     assert_complete(root)
 
@@ -132,13 +94,13 @@ def test_a_faulty_mirror_is_named_once_and_passed_over(
     root: Path, good: str, fault: str, pauses: list[float], capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer, reason, passing = FAULTS[fault]
-    with mirror.serve(_PACKED, answer) as server:
+    with mirror.serve(PACKED, answer) as server:
         fetch(root, server.url, good, retries=1)
     assert_complete(root)
-    assert set(server.requested) == {_FIRST}
+    assert set(server.requested) == {FIRST}
     assert len(pauses) == passing
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith(f"{_FIRST}: {server.url}: ")
+    assert line.startswith(f"{FIRST}: {server.url}: ")
     assert reason in line
     assert line.endswith("; trying the next source")
 
@@ -152,6 +114,9 @@ UNREACHABLE: dict[str, tuple[Callable[[], str], str]] = {
     "broken IPv6": (lambda: "http://[::1", "not a valid http(s) URL"),
     "other scheme": (lambda: "ftp://127.0.0.1", "not a valid http(s) URL"),
     "missing folder": (lambda: "/no/such/folder", "not a folder"),
+    "missing folder as URL": (lambda: "file:///no/such%00folder", "not a folder"),
+    "long name": (lambda: f"/tmp/{'n' * 256}", "cannot be read (File name too long)"),
+    "user outside Latin-1": (lambda: "http://ключ:x@127.0.0.1", "not a valid http(s) URL"),
 }
 
 
@@ -163,38 +128,39 @@ def test_an_unreachable_source_is_named_once_and_passed_over(
     fetch(root, source, good)
     assert_complete(root)
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith(f"{_FIRST}: {source}: {reason}")
+    shown = source if len(source) < 200 else f"{source[:100]}...{source[-100:]}"
+    assert line.startswith(f"{FIRST}: {shown.replace('ключ:x', '***')}: {reason}")
 
 
 @pytest.mark.parametrize("fault", [name for name, (_, _, passing) in FAULTS.items() if passing])
 def test_passing_faults_are_mended_by_another_try(
     root: Path, fault: str, pauses: list[float], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with mirror.serve(_PACKED, mirror.once(FAULTS[fault][0], mirror.good)) as server:
+    with mirror.serve(PACKED, mirror.once(FAULTS[fault][0], mirror.good)) as server:
         fetch(root, server.url, retries=1)
     assert_complete(root)
-    assert server.requested == [_FIRST, *_PACKED]
+    assert server.requested == [FIRST, *PACKED]
     assert capfd.readouterr().err == ""
 
 
 def test_the_pauses_between_tries_grow(root: Path, pauses: list[float]) -> None:
-    with mirror.serve(_PACKED, mirror.status(503)) as server, pytest.raises(DownloadError):
-        download.fetch(root, [server.url], 5, 4, _ARCHIVES)
-    assert server.requested == [_FIRST] * 5
+    with mirror.serve(PACKED, mirror.status(503)) as server, pytest.raises(DownloadError):
+        download.fetch(root, [server.url], 5, 4, ARCHIVES)
+    assert server.requested == [FIRST] * 5
     assert pauses == [1, 2, 4, 5]  # but not beyond the time-out
 
 
 def test_redirects_are_followed(root: Path, good: str) -> None:
-    with mirror.serve(_PACKED, mirror.redirect_to(good)) as server:
+    with mirror.serve(PACKED, mirror.redirect_to(good)) as server:
         fetch(root, server.url)
     assert_complete(root)
 
 
 def test_a_mirror_that_failed_is_still_there_for_what_no_other_has(root: Path, folder: Path) -> None:
-    (folder / _ARCHIVES[3].name).unlink()
-    with mirror.serve(_PACKED, mirror.once(mirror.status(404), mirror.good)) as server:
+    (folder / ARCHIVES[3].name).unlink()
+    with mirror.serve(PACKED, mirror.once(mirror.status(404), mirror.good)) as server:
         fetch(root, server.url, str(folder))
-    assert server.requested == [_FIRST, _ARCHIVES[3].name]
+    assert server.requested == [FIRST, ARCHIVES[3].name]
     assert_complete(root)
 
 
@@ -203,12 +169,12 @@ def test_when_all_fail_each_is_listed_and_nothing_is_left(
 ) -> None:
     refused, missing = closed_port(), tmp_path / "missing"
     with (
-        mirror.serve(_PACKED, mirror.once(mirror.good, mirror.login_page)) as server,
+        mirror.serve(PACKED, mirror.once(mirror.good, mirror.login_page)) as server,
         pytest.raises(DownloadError) as caught,
     ):
         fetch(root, refused, str(missing), server.url)
     message = str(caught.value)
-    assert message.startswith(f"{_ARCHIVES[1].name}: ")
+    assert message.startswith(f"{ARCHIVES[1].name}: ")
     assert "\n" not in message
     assert f"{refused}: Connection refused" in message
     assert f"{missing}: not a folder" in message
@@ -225,14 +191,6 @@ def test_a_failure_leaves_earlier_files_alone(root: Path, good: str) -> None:
     assert_complete(root)
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Python's own answer to Ctrl-C; the worker processes of pytest-xdist ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_nothing(root: Path) -> None:
     def interrupting(handler: mirror._Handler, content: bytes) -> None:
@@ -243,7 +201,7 @@ def test_ctrl_c_leaves_nothing(root: Path) -> None:
         signal.pthread_kill(main, signal.SIGINT)
         handler.drip(b"\0")
 
-    with mirror.serve(_PACKED, interrupting) as server, pytest.raises(KeyboardInterrupt):
+    with mirror.serve(PACKED, interrupting) as server, pytest.raises(KeyboardInterrupt):
         fetch(root, server.url)
     assert list(root.iterdir()) == []
 
@@ -265,7 +223,7 @@ def test_folders(
 
 
 def test_faulty_folders_are_read_once(root: Path, folder: Path, pauses: list[float]) -> None:
-    file = folder / _FIRST
+    file = folder / FIRST
 
     def reason() -> str:
         with pytest.raises(DownloadError) as caught:
@@ -285,7 +243,7 @@ def test_faulty_folders_are_read_once(root: Path, folder: Path, pauses: list[flo
 
 
 def test_passwords_are_used_but_not_shown(root: Path, good: str, capfd: pytest.CaptureFixture[str]) -> None:
-    with mirror.serve(_PACKED, mirror.status(403)) as server:
+    with mirror.serve(PACKED, mirror.status(403)) as server:
         source = server.url.replace("://", "://user:s3cret@")
         fetch(root, source, good)
         assert server.authorization is not None
@@ -298,7 +256,7 @@ def test_passwords_are_used_but_not_shown(root: Path, good: str, capfd: pytest.C
 
 
 def test_the_proxy_of_the_environment_is_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with mirror.serve(_PACKED, mirror.good) as proxy:
+    with mirror.serve(PACKED, mirror.good) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         fetch(root, "http://mirror.invalid/data")
     assert_complete(root)
@@ -323,6 +281,101 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert download.sources([], in_a_copy) == [str(tmp_path / "main" / "folder")]
     assert download.sources(["http://mirror"], {"FASHION_MNIST_MIRROR": " "}) == ["http://mirror"]
     assert download.sources(["http://mirror"], {}) == ["http://mirror"]
+
+
+def test_links_in_a_circle_are_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    (source,) = download.sources([], {"FASHION_MNIST_MIRROR": str(tmp_path / "a")})
+    with pytest.raises(DownloadError, match="a: not a folder"):
+        fetch(tmp_path / "root", source)
+
+
+@rights.needed
+@pytest.mark.parametrize("closed", ["closed", "closed/mirror", f"closed/mirror/{FIRST}"])
+def test_a_folder_without_permission_is_passed_over(
+    root: Path, folder: Path, tmp_path: Path, good: str, closed: str
+) -> None:
+    (tmp_path / "closed").mkdir()
+    folder.rename(tmp_path / "closed" / "mirror")
+    source = tmp_path / "closed" / "mirror"
+    mode = (tmp_path / closed).stat().st_mode
+    (tmp_path / closed).chmod(0)
+    command = rights.without(*apart(root, str(source), good))
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    (tmp_path / closed).chmod(mode)
+    assert ended.returncode == 0
+    line, *_ = ended.stderr.splitlines()
+    assert line == f"{FIRST}: {source}: cannot be read (Permission denied); trying the next source"
+    assert_complete(root)
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_are_not_there_are_the_sources_fault(
+    root: Path, good: str, variable: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "/no/such/file")
+    fetch(root, "https://127.0.0.1", good, retries=1)
+    assert_complete(root)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"{FIRST}: https://127.0.0.1: Could not find a suitable TLS CA certificate bundle")
+    assert line.endswith(
+        f"/no/such/file (with the certificates that {variable} names); trying the next source"
+    )
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_a_proxy_that_is_dead_is_not_called_the_mirrors_refusal(
+    root: Path,
+    folder: Path,
+    variable: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, closed_port().replace("://", "://user:s3cret@"))
+    fetch(root, "http://mirror.invalid", str(folder))
+    assert_complete(root)
+    (line,) = capfd.readouterr().err.splitlines()
+    expected = f"{FIRST}: http://mirror.invalid: the proxy that {variable} names: Connection refused;"
+    assert line == f"{expected} trying the next source"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason"),
+    [
+        ("http://", "the proxy that http_proxy names: Please check proxy URL"),
+        ("foo://127.0.0.1", "the proxy that http_proxy names: Proxy URL had unsupported scheme foo"),
+        (
+            "http://a:b:c",
+            "not a valid http(s) URL, or it redirects to one that is not (through the proxy that",
+        ),
+    ],
+)
+def test_a_proxy_that_is_none_is_named(
+    root: Path,
+    folder: Path,
+    proxy: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    fetch(root, "http://mirror.invalid", str(folder))
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"{FIRST}: http://mirror.invalid: {reason}")
+
+
+def test_a_proxy_that_does_not_find_the_mirror_is_told_from_the_mirror(
+    root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with mirror.serve(PACKED, mirror.silent) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        fetch(root, "http://mirror.invalid", str(folder))
+    assert "within 1 s (through the proxy that http_proxy names)" in capfd.readouterr().err
+    # not where the proxy is not asked
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    fetch(root, closed_port(), str(folder))
+    assert "Connection refused; trying" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(not os.environ.get("FASHION_MNIST_MIRROR"), reason="FASHION_MNIST_MIRROR is not set")

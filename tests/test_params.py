@@ -1,10 +1,13 @@
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dvc.utils.serialize import load_yaml
 
-from fashionboard import params
+from fashionboard import errors, params
 from fashionboard.errors import ParameterError
 
 
@@ -182,3 +185,218 @@ def test_no_points_and_two_are_allowed(tmp_path: Path, root: Path) -> None:
             params.load(changed(tmp_path, root, "points: 1000", f"points: {points}")).evaluate.points
             == points
         )
+
+
+# what one YAML may read and another one refuse, or read otherwise
+TEXTS = [
+    *("a:\t1\n", "a: 1\t# x\n", "a: 1\x85b: 2\n", "a: 1\u2028b: 2\n", "a: 1\u2029b: 2\n", "a: 1\rb: 2\n"),
+    *("\ufeffa: 1\n", "\ufeff\ufeffa: 1\n", "a: [x:1, b]\n", 'a: "\\ud800"\n', "a: \x07\n", "\0"),
+    *("%YAML 1.1\n---\na: yes\nb: 010\nc: 1:30\n", "%YAML 1.2\n---\na: yes\n", "%YAML 1.3\n---\na: 1\n"),
+    *("a: 1e-05\nb: 1e5\nc: 0o10\nd: 010\ne: 1_000\nf: 1:30\ng: on\nh: .5\ni: ~\nj: .inf\nk: 0b1\n",),
+    *("a: 0x" + "f" * 5000, "a: " + "9" * 5000, "a: 1e999", "a: 2001-01-01", "a: 2001-99-99", "a: !!int x"),
+    *("a: &x {b: 1}\nc: {<<: *x, d: 2}\n", "a: 1\na: 2\n", "a: {<<: 1}\n", "a: &x [*x]\n", "a: *x\n"),
+    *("a: !!set {x, y}\n", "a: !!omap [b: 1]\n", "a: !!binary aGk=\n", "a: !b 1\n", "a: 1\n---\nb: 2\n"),
+    *(
+        "",
+        "false",
+        "0",
+        "''",
+        "[1]",
+        "null: 1",
+        "[1, 2]: 3\n",
+        "{a: 1}: 3\n",
+        "a: !!bool x",
+        "%YAML 1\n---\na: 1\n",
+    ),
+]
+PIECES = [
+    *(
+        "\t",
+        "\n",
+        " ",
+        "  ",
+        "\x85",
+        "\u2028",
+        "\ufeff",
+        "\xa0",
+        "\u200b",
+        "ü",
+        "\0",
+        "\r",
+        "\\",
+        "'",
+        '"',
+        "#",
+        " #",
+    ),
+    *(
+        ":",
+        ": ",
+        "-",
+        "- ",
+        "?",
+        ",",
+        "[",
+        "]",
+        "{",
+        "}",
+        "&a ",
+        "*a",
+        "<<: ",
+        "!!int ",
+        "!!str ",
+        "!!float ",
+        "|",
+        ">",
+    ),
+    *(
+        "%YAML 1.1\n",
+        "---\n",
+        "...\n",
+        "~",
+        "yes",
+        "0x1f",
+        "0o17",
+        "1e-05",
+        "1_0",
+        ".5",
+        ".nan",
+        "2001-01-01",
+        "=",
+        "@",
+    ),
+]
+
+
+def told(read: Callable[[Path], Any], path: Path) -> str:
+    """Return what a reader makes of a file: its values as code, so that nan is equal to nan."""
+    try:
+        return repr(read(path))
+    except Exception as error:
+        # 5,000 digits are read where they are hexadecimal, but not shown
+        return "too long to show" if "integer string conversion" in str(error) else "refused"
+
+
+def mutated(text: str, number: int) -> str:
+    """Return a text with one to four pieces inserted, taken out or overwritten, drawn from `number`."""
+    chance = random.Random(number)
+    for _ in range(chance.randint(1, 4)):
+        start = chance.randrange(len(text) + 1)
+        end = start + chance.choice([0, 0, 1, 3, chance.randrange(40)])
+        text = text[:start] + chance.choice(["", *PIECES]) + text[end:]
+    return text
+
+
+def test_params_yaml_is_read_as_dvc_reads_it(tmp_path: Path, root: Path) -> None:
+    path, whole = tmp_path / "params.yaml", (root / "params.yaml").read_text()
+    verdicts = []
+    for text in [*TEXTS, whole, *(mutated(whole, number) for number in range(300))]:
+        path.write_bytes(text.encode())
+        verdicts.append(told(load_yaml, path))
+        assert told(params.read, path) == verdicts[-1], text
+    # neither is all refused nor is all read
+    assert 100 < verdicts.count("refused") < 300
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_in_params_yaml_it_is_read_or_refused_in_a_line_of_readable_length(
+    tmp_path: Path, root: Path, seed: int
+) -> None:
+    path, whole = tmp_path / "params.yaml", (root / "params.yaml").read_text()
+    lines = []
+    for number in range(100):
+        path.write_bytes(mutated(whole, 1000 + 100 * seed + number).encode())
+        try:
+            params.load(path)
+        except ParameterError as error:
+            lines.append(errors.line(error))
+    assert 50 < len(lines) < 100
+    assert max(map(len, lines)) < 1500
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("lr: 0.001", "lr:\t0.001"),
+        ("lr: 0.001", "lr: 0.001\t"),
+        (" # CPU threads, 1 to 256\n", "\x85"),
+        (" # CPU threads, 1 to 256\n", "\u2028"),
+        ("# Every knob", "\ufeff\ufeff# Every knob"),
+    ],
+)
+def test_what_dvc_reads_is_no_fault(tmp_path: Path, root: Path, old: str, new: str) -> None:
+    assert params.load(changed(tmp_path, root, old, new)) == params.load(root / "params.yaml")
+
+
+def test_an_integer_of_thousands_of_digits_is_refused_by_name(tmp_path: Path, root: Path) -> None:
+    digits = "f" * 5000
+    path = changed(tmp_path, root, "lr: 0.001", f"lr: 0x{digits}")
+    with pytest.raises(ParameterError, match=r"^params\.yaml: train\.lr is 0xf{18}\.\.\., allowed: a number"):
+        params.load(path)
+    path = changed(
+        tmp_path, root, "dataset: fashion-mnist", f"dataset: [0x{digits}, [1, {{a: -0x{digits}}}]]"
+    )
+    with pytest.raises(
+        ParameterError, match=r"data\.dataset is \[0xf{18}\.\.\., \[1, \{\.\.\.\}\]\], allowed: fashion"
+    ):
+        params.load(path)
+
+
+@pytest.mark.parametrize("directive", ["%YAML 1.3", "%YAML 1.10", "%YAML 2.0", "%YAML 1", "%FOO"])
+def test_another_yaml_is_refused_as_dvc_does(tmp_path: Path, root: Path, directive: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"{directive}\n---\n{(root / 'params.yaml').read_text()}")
+    if told(load_yaml, path) != "refused":
+        assert params.load(path) == params.load(root / "params.yaml")
+    else:
+        with pytest.raises(ParameterError, match=r"^params\.yaml: not valid YAML: "):
+            params.load(path)
+
+
+def grown(levels: int) -> str:
+    """Return lists of lists, each of six aliases to the one before: 6 to the power of `levels` values."""
+    lists = ["&a0 [x, x, x, x, x, x]"]
+    lists += [f"&a{n} [{', '.join([f'*a{n - 1}'] * 6)}]" for n in range(1, levels)]
+    return f"[{', '.join(lists)}]"
+
+
+def test_aliases_make_no_long_line(tmp_path: Path, root: Path) -> None:
+    path = changed(tmp_path, root, "lr: 0.001", f"lr: {grown(7)}")
+    with pytest.raises(ParameterError, match=r"train\.lr is \[\[.*\.\.\.\], allowed: a number") as caught:
+        params.load(path)
+    assert len(str(caught.value)) < 200
+    with pytest.raises(
+        ParameterError, match=r"200 levels and 1,000,000 values, found more; write it plainer$"
+    ):
+        params.load(changed(tmp_path, root, "lr: 0.001", f"lr: {grown(20)}"))
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("l\u200br", r"train.'l\u200br' is not"),
+        ("lr\u200d", r"train.'lr\u200d' is not"),
+        ("lr\xa0", r"train.'lr\xa0' is not"),
+        ("lr ", "train.'lr ' is not"),
+        ("größe", "train.'größe' is not"),
+        ("k" * 100_000, "train.'kkkkkkkkkkkk...kkkkkkkkkkkkk' is not"),
+        ("k" * 40, "train." + "k" * 40 + " is not"),
+    ],
+)
+def test_a_key_is_shown_with_what_is_not_seen_and_not_whole_if_it_is_long(
+    tmp_path: Path, root: Path, key: str, shown: str
+) -> None:
+    text = (root / "params.yaml").read_text().replace("  lr: 0.001", f'  ? "{key}"\n  : 0.001')
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ParameterError) as caught:
+        params.load(path)
+    assert f"{shown} a parameter, allowed: the keys seed" in errors.line(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_yamls_own_words_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"a: !!bool {'x' * 100_000}")
+    with pytest.raises(ParameterError, match=r"^params\.yaml: not valid YAML: 'x{299} \.\.\.$"):
+        params.load(path)

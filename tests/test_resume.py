@@ -1,6 +1,14 @@
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from fashionboard import compute, network, resume, validation
@@ -9,6 +17,7 @@ from fashionboard.errors import PathError
 from fashionboard.params import Train
 from fashionboard.progress import Report
 from fashionboard.training import Trainer
+from tests import rights
 from tests.hostile import seen
 from tests.settings import settings
 
@@ -156,3 +165,185 @@ def test_a_link_in_the_place_of_what_was_saved_is_nothing(tmp_path: Path, images
     assert resume.load("key", start().state) == []
     train_until(images, 1)
     assert seen(tmp_path / "elsewhere") == before and not saved.is_symlink()
+
+
+NAME = "train-key.safetensors"
+
+
+def kept(tmp_path: Path) -> Path:
+    return tmp_path / ".dvc" / "tmp" / "fashionboard" / NAME
+
+
+def assert_starts_anew(capfd: pytest.CaptureFixture[str], said: str) -> None:
+    """Expect nothing of what was saved in a training, and one line that says why."""
+    capfd.readouterr()
+    trainer, untouched = start(), start()
+    assert resume.load("key", trainer.state) == []
+    assert all(torch.equal(trainer.state[name], tensor) for name, tensor in untouched.state.items())
+    (line,) = capfd.readouterr().err.splitlines()
+    assert NAME in line and said in line
+    assert line.endswith("; training starts from the beginning")
+    assert len(line) < 700
+
+
+def test_what_is_not_there_is_not_spoken_of(capfd: pytest.CaptureFixture[str]) -> None:
+    assert resume.load("key", start().state) == []
+    assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_file_is_named(images: Images, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train_until(images, 1)
+    content = kept(tmp_path).read_bytes()
+    for damaged in (content[:-1], content[:1000], b"", b"junk"):
+        kept(tmp_path).write_bytes(damaged)
+        assert_starts_anew(capfd, "expected a saved training, found a damaged one")
+
+
+def test_a_file_of_other_software_is_named(
+    images: Images, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train_until(images, 1)
+    about, tensors = parts(kept(tmp_path))
+    version = torch.__version__.split("+")[0]
+    about["platform"] = f"torch 1.0, numpy 1.0, \x1b[2J{'x' * 10_000}"
+    write(kept(tmp_path), about, tensors)
+    assert_starts_anew(capfd, f"expected one of torch {version}")
+    resume.load("key", start().state)
+    assert ", found one of torch 1.0, numpy 1.0, \\x1b[2Jxxx" in capfd.readouterr().err
+
+
+def parts(path: Path) -> tuple[Any, bytes]:
+    """Return what a saved training holds: the words about it, and the tensors' bytes."""
+    _, about, tensors = path.read_bytes().split(b"\n", 2)
+    return json.loads(about), tensors
+
+
+def write(path: Path, about: Any, tensors: bytes) -> None:
+    """Write a saved training with a valid checksum, whatever is in it; `about` may be bytes."""
+    content = (about if isinstance(about, bytes) else json.dumps(about).encode()) + b"\n" + tensors
+    path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+
+
+def test_junk_with_a_valid_checksum_is_a_damaged_file(
+    images: Images, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train_until(images, 1)
+    about, tensors = parts(kept(tmp_path))
+    (report,) = about["reports"]
+    changes: list[dict[str, object]] = [
+        {"step": "1"},
+        {"step": -1},
+        {"step": 2**70},
+        {"loss": None},
+        {"positions": 3},
+        {"positions": [[1]]},
+        {"positions": [0.5, 1, 2, 3]},
+        {"positions": [2**70]},
+        {"predicted": []},
+        {"confidence": ["a"]},
+        {"validation": {"loss": 1.0}},
+        {"more": 1},
+    ]
+    junk: list[Any] = [b"", b"junk", b"\xff", b"[" * 100_000, b"null", [], {}, {**about, "reports": []}]
+    junk += [{**about, "reports": None}, {**about, "reports": [1]}, {"reports": about["reports"]}]
+    junk += [{**about, "reports": [{**report, **change}]} for change in changes]
+    junk += [{**about, "reports": [{k: v for k, v in report.items() if k != name}]} for name in report]
+    for each in junk:
+        write(kept(tmp_path), each, tensors)
+        assert_starts_anew(capfd, "found a damaged one")
+    generator = random.Random(0)
+    for _ in range(100):
+        # in the tensors' header, where their names, types and places are
+        changed = bytearray(tensors)
+        changed[generator.randrange(200)] = generator.randrange(256)
+        write(kept(tmp_path), about, bytes(changed))
+        trainer = start()
+        assert all(each.step == report["step"] for each in resume.load("key", trainer.state))
+    capfd.readouterr()
+    write(kept(tmp_path), about, tensors[:100])
+    assert_starts_anew(capfd, "found a damaged one")
+
+
+def test_tensors_of_another_net_change_nothing(
+    images: Images, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train_until(images, 1)
+    about, tensors = parts(kept(tmp_path))
+    own = safetensors.torch.load(tensors)
+    last = list(own)[-1]
+    others: list[dict[str, torch.Tensor]] = [
+        {},
+        {name: tensor for name, tensor in own.items() if name != last},
+        {**own, last: own[last].double()},
+        {**own, last: own[last][None]},
+    ]
+    for other in others:
+        write(kept(tmp_path), about, safetensors.torch.save(other))
+        assert_starts_anew(capfd, "expected a saved training, found that of another net")
+
+
+def test_a_folder_in_the_place_of_what_is_saved_is_named_and_not_touched(
+    images: Images, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (kept(tmp_path) / "mine").mkdir(parents=True)
+    assert_starts_anew(capfd, "expected a file, found a folder; remove it")
+    with pytest.raises(PathError, match=rf"{NAME}: expected a file, found a folder; remove it$"):
+        train_until(images, 1)
+    resume.discard("key")
+    assert [path.name for path in kept(tmp_path).parent.rglob("*")] == [NAME, "mine"]
+
+
+def test_what_never_ends_in_the_place_of_what_is_saved_is_not_read(
+    images: Images, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept(tmp_path).parent.mkdir(parents=True)
+    os.mkfifo(kept(tmp_path))
+    assert_starts_anew(capfd, "expected a file, found something else; remove it")
+
+
+_LOAD = """
+import sys
+from fashionboard import resume
+print(resume.load("key", {}))
+"""
+
+
+@rights.needed
+def test_a_file_that_may_not_be_read_is_named(images: Images, tmp_path: Path, root: Path) -> None:
+    train_until(images, 1)
+    kept(tmp_path).chmod(0)
+    ended = subprocess.run(
+        rights.without(sys.executable, "-c", _LOAD),
+        env={**os.environ, "DVC_ROOT": str(tmp_path), "PYTHONPATH": str(root / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == "[]\n"
+    (line,) = ended.stderr.splitlines()
+    assert line == (
+        f"train: {kept(tmp_path)}: cannot be read (Permission denied); training starts from the beginning"
+    )
+
+
+def test_of_half_written_files_only_those_go_that_nobody_writes(images: Images, tmp_path: Path) -> None:
+    train_until(images, 1)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        partials = {
+            number: kept(tmp_path).with_name(f".{NAME}.{number}.partial")
+            for number in (os.getpid(), dead.pid, living.pid)
+        }
+        other = kept(tmp_path).with_name(f".train-other.safetensors.{dead.pid}.partial")
+        for path in (*partials.values(), other):
+            path.touch()
+        resume.discard("key")
+        assert sorted(kept(tmp_path).parent.iterdir()) == sorted([partials[living.pid], other])
+        # a kill in the middle of saving leaves nothing for ever
+        partials[dead.pid].touch()
+        train_until(images, 1)
+        assert sorted(kept(tmp_path).parent.iterdir()) == sorted(
+            [partials[living.pid], other, kept(tmp_path)]
+        )
+        living.communicate(b"\n")

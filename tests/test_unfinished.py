@@ -57,7 +57,10 @@ with EventWriter(pathlib.Path(r"{tmp_path}"), "0123456789abcdef") as events:
     process.send_signal(kind)
     _, printed = process.communicate(timeout=5)
     assert process.returncode == 128 + kind
-    assert printed == f"stopped by {kind.name}; the same command goes on from here\n"
+    assert printed == (
+        f"stopped by {kind.name}; the same command runs this stage again: train goes on after its last "
+        "report, download keeps the files that it has verified, others start anew\n"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["whole.json"]
 
 

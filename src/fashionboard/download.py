@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
-from fashionboard import dataset, transfer, unfinished
-from fashionboard.errors import DownloadError
+from fashionboard import dataset, downloaded, transfer, unfinished
+from fashionboard.errors import DownloadError, visible
 from fashionboard.transfer import Archive
 
 MIRROR_VARIABLE = "FASHION_MNIST_MIRROR"
+_LONGEST = 200  # characters of a source, in an error
 DESCRIPTION = dataset.Description(
     name="fashion-mnist",
     title="Fashion-MNIST",
@@ -53,7 +54,8 @@ def sources(mirrors: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     if first and "://" not in first:
         # an experiment runs in a copy elsewhere: what is relative is so to the repository itself
         start = environ.get("DVC_ROOT", "")
-        first = str(Path(start, os.path.expanduser(first)).resolve())  # noqa: PTH111 - Path's fails for an unknown ~user
+        # those of pathlib fail for an unknown ~user, and for links in a circle
+        first = os.path.realpath(Path(start, os.path.expanduser(first)))  # noqa: PTH111
     return [first, *mirrors] if first else list(mirrors)
 
 
@@ -63,6 +65,7 @@ def fetch(
     timeout: float,
     retries: int,
     archives: Sequence[Archive] = OFFICIAL,
+    keep: bool = False,
 ) -> None:
     """Put the content of `archives` and dataset.json under `root`: everything, or nothing.
 
@@ -73,6 +76,8 @@ def fetch(
         timeout: seconds to wait for an answer and for each further byte, see `transfer.bring`.
         retries: further tries for a source and archive, after faults that may pass.
         archives: what to fetch.
+        keep: in a DVC repository, keep each archive once it is verified, and take it from there the
+            next time, before any source.
 
     Raises:
         DownloadError: no source delivered an archive, or `root` cannot be written.
@@ -84,7 +89,12 @@ def fetch(
         with TemporaryDirectory(prefix=".download-", dir=root) as folder, unfinished.writing(Path(folder)):
             scratch = Path(folder)
             for archive in archives:
-                _fetch_archive(archive, scratch, sources, failed, timeout, retries)
+                packed = scratch / archive.name
+                if not keep or not downloaded.take(archive, packed):
+                    _bring(archive, packed, sources, failed, timeout, retries)
+                    if keep:
+                        downloaded.keep(archive, packed)
+                _unpack(packed, scratch / archive.path)
             dataset.write_description(scratch, DESCRIPTION)
             for finished in [path for path in scratch.rglob("*") if path.is_file()]:
                 target = root / finished.relative_to(scratch)
@@ -94,32 +104,35 @@ def fetch(
         raise DownloadError(f"{root}: cannot be written ({error.strerror})") from None
 
 
-def _fetch_archive(
-    archive: Archive, scratch: Path, sources: Sequence[str], failed: set[str], timeout: float, retries: int
+def _bring(
+    archive: Archive, packed: Path, sources: Sequence[str], failed: set[str], timeout: float, retries: int
 ) -> None:
-    """Put the content of `archive` under `scratch`, from the first source that delivers it."""
-    packed, unpacked = scratch / archive.name, scratch / archive.path
-    unpacked.parent.mkdir(parents=True, exist_ok=True)
+    """Write `archive` to the file `packed`, from the first source that delivers it."""
     reasons: list[str] = []
     # a source that failed before is waited for again only when no other is left
     for source in sorted(sources, key=failed.__contains__):
         if reasons:
-            tqdm.write(f"{archive.name}: {reasons[-1]}; trying the next source", file=sys.stderr)
+            tqdm.write(visible(f"{archive.name}: {reasons[-1]}; trying the next source"), file=sys.stderr)
         try:
             transfer.bring(archive, source, packed, timeout, retries)
+            return
         except transfer.SourceError as error:
             failed.add(source)
-            reasons.append(f"{_without_password(source)}: {error}")
-            continue
-        with gzip.open(packed) as content, unpacked.open("wb") as out:
-            copyfileobj(content, out)
-        packed.unlink()
-        return
+            reasons.append(f"{_shown(source)}: {error}")
     raise DownloadError(
         f"{archive.name}: no source delivers it ({'; '.join(reasons)}); set {MIRROR_VARIABLE} to a folder "
         "or URL that holds the four .gz files, or run `make demo`, which needs no download"
     )
 
 
-def _without_password(source: str) -> str:
-    return re.sub("://.*@", "://***@", source)
+def _unpack(packed: Path, unpacked: Path) -> None:
+    unpacked.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(packed) as content, unpacked.open("wb") as out:
+        copyfileobj(content, out)
+    packed.unlink()
+
+
+def _shown(source: str) -> str:
+    """Return a source without its password, and not longer than can be read."""
+    text = re.sub("://.*@", "://***@", source)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"

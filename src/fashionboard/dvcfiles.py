@@ -25,16 +25,12 @@ from typing import Any, Literal
 
 import yaml
 
-from fashionboard import outputs, private
+from fashionboard import outputs, private, yamlsize
 from fashionboard.errors import DataError
 
 EXPERIMENTS = "refs/exps/"
 _DEEPEST = 200
-# each level has a bracket, a character of indentation, or a mark of its own in front of a line
-_INDENTED = re.compile(rf"^[ \-?:]{{{_DEEPEST}}}", re.MULTILINE)
-# aliases with which a text may begin to grow beyond all measure
-_ALIASES = 10
-# bytes of a file that says what runs, and values of one that is read as a whole
+# bytes of a file that says what runs
 _MOST = 1_000_000
 # names of values, and letters of a pattern, in one file
 _MANY, _LONG = 100_000, 4096
@@ -157,40 +153,8 @@ def outputs_size(lock: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _load(text: str) -> Any:
-    check_size(text)
+    yamlsize.check(text)
     return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
-
-
-def check_size(text: str) -> None:
-    """Return if a parser can put a text together: libyaml would end the process, and an alias bomb never end.
-
-    Raises:
-        DataError: it is nested too deeply, or its aliases stand for too much.
-    """
-    brackets = text.count("[") + text.count("{")
-    if brackets <= _DEEPEST and text.count("*") < _ALIASES and not _INDENTED.search(text):
-        return
-    # values below each collection that is open, with those that aliases stand for
-    sizes, anchors, names = [0], dict[str, int](), list[str | None]()
-    try:
-        # events are told one by one, without putting them together
-        for event in yaml.parse(text, yaml.CSafeLoader):
-            if isinstance(event, yaml.CollectionStartEvent):
-                sizes.append(1)
-                names.append(event.anchor)
-            elif isinstance(event, yaml.CollectionEndEvent):
-                size = sizes.pop()
-                sizes[-1] += size
-                if name := names.pop():
-                    anchors[name] = size
-            elif isinstance(event, yaml.AliasEvent):
-                sizes[-1] += anchors.get(event.anchor or "", 1)
-            else:
-                sizes[-1] += 1
-            if len(sizes) > _DEEPEST or sizes[-1] > _MOST:
-                raise DataError(f"expected at most {_DEEPEST} levels and {_MOST:,} values, found more")
-    except yaml.YAMLError:
-        return  # whoever reads it says so
 
 
 def _by_blocks(lock: str) -> dict[str, Any]:

@@ -14,6 +14,10 @@ from fashionboard import unfinished
 
 # seconds between two looks, and for a process to end by itself
 _POLL, _PATIENCE = 0.5, 1.0
+_AGAIN = (
+    "the same command runs this stage again: train goes on after its last report, "
+    "download keeps the files that it has verified, others start anew"
+)
 
 
 def guard() -> None:
@@ -37,9 +41,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     # no exception: raised within a C extension, such as one that is being imported, it turns into another
     unfinished.remove_all()
     with contextlib.suppress(OSError):
-        os.write(
-            2, f"stopped by {signal.Signals(number).name}; the same command goes on from here\n".encode()
-        )
+        os.write(2, f"stopped by {signal.Signals(number).name}; {_AGAIN}\n".encode())
     os._exit(128 + number)
 
 

@@ -1,5 +1,6 @@
 """The schema of params.yaml: every knob, its type and its range. The only reader of that file."""
 
+import re
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
@@ -7,12 +8,13 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from fashionboard import yamlsize
 from fashionboard.arithmetic import Arithmetic
-from fashionboard.errors import ParameterError
+from fashionboard.errors import DataError, ParameterError
 
 _SHOWN = 5  # problems in one message
+_LONGEST = 300  # characters of YAML's own
 
 # torch and numpy both take seeds of 32 bits everywhere
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -140,6 +142,27 @@ class Params(_Section):
         return self
 
 
+def read(path: Path) -> Any:
+    """Return what params.yaml at `path` holds, just as DVC reads it.
+
+    Raises:
+        ParameterError: the file is missing, is not YAML, or stands for too much.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        yamlsize.check(text)
+        # dvc.utils.serialize.parse_yaml does the same
+        return YAML(typ="safe").load(text) or {}
+    except OSError as error:
+        raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
+    except DataError as error:
+        raise ParameterError(f"{path.name}: {error}; write it plainer") from None
+    except Exception as error:  # there is none that ruamel.yaml may not raise
+        found = " ".join(str(error).split()) or type(error).__name__
+        found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]} ..."
+        raise ParameterError(f"{path.name}: not valid YAML: {found}") from None
+
+
 def load(path: Path) -> Params:
     """Read and check the whole of params.yaml at `path`.
 
@@ -151,14 +174,7 @@ def load(path: Path) -> Params:
             another type or out of range.
     """
     try:
-        # YAML 1.2, as DVC reads it: in 1.1 `1e-05`, which `-S train.lr=1e-5` writes, is a string
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
-    except (YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ParameterError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
-    try:
-        return Params.model_validate({} if content is None else content)
+        return Params.model_validate(read(path))
     except ValidationError as error:
         details = error.errors(include_url=False)
         problems = [_explain(each["loc"], each) for each in details[:_SHOWN]]
@@ -167,15 +183,39 @@ def load(path: Path) -> Params:
         raise ParameterError(f"{path.name}: {'; '.join(problems)}") from None
 
 
+class _Shown(reprlib.Repr):
+    """A value as code, cut to about a line, whatever it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxother = 2, 3, 2, 40
+
+    def repr_int(self, value: int, level: int) -> str:
+        """Show an integer in base 16 where Python refuses to show so many digits."""
+        try:
+            return super().repr_int(value, level)
+        except ValueError:
+            return f"{hex(value)[:20]}..."
+
+
+_shown = _Shown().repr
+
+
 def _explain(location: tuple[int | str, ...], details: Any) -> str:
-    key = ".".join(map(str, location))
+    key = ".".join(map(_step, location))
     if details["type"] == "missing":
         return f"{key} is missing, allowed: {_allowed(location)}"
-    if details["type"] == "extra_forbidden":
+    if details["type"] in ("extra_forbidden", "invalid_key"):
         return f"{key} is not a parameter, allowed: {_allowed(location[:-1])}"
     if details["type"] == "value_error":
         return str(details["ctx"]["error"])
-    return f"{key or 'the file'} is {reprlib.repr(details['input'])}, allowed: {_allowed(location)}"
+    return f"{key or 'the file'} is {_shown(details['input'])}, allowed: {_allowed(location)}"
+
+
+def _step(key: int | str) -> str:
+    """Return a key as it is, or as code if it is long or may hold what cannot be seen."""
+    text = str(key)
+    return text if re.fullmatch(r"[\w-]{1,40}", text, re.ASCII) else _shown(text)
 
 
 def _allowed(location: tuple[int | str, ...]) -> str:

@@ -1,91 +1,140 @@
 """An unfinished training on disk, so that a killed one goes on where it was.
 
-It is kept in DVC's temporary folder, which neither git nor DVC tracks, of the main repository: the
-copies that DVC makes for experiments vanish when they fail. Its name holds `key`, the digest of the
-run's inputs, so that no other run takes it up.
+Its name holds `key`, the digest of the run's inputs, so that no other run takes it up.
 """
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import safetensors.torch
 import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 from torch import Tensor
 
-from fashionboard import outputs, private
+from fashionboard import errors, keeping
 from fashionboard.errors import PathError
 from fashionboard.progress import Report
 from fashionboard.validation import Score
 
-_FOLDER = (".dvc", "tmp", "fashionboard")
+# of another platform, in an error
+_SHOWN = 200
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Score(_Strict):
+    loss: float
+    accuracy: float
+
+
+class _Report(_Strict):
+    """A report as it is saved, see `Report`."""
+
+    step: Annotated[int, Field(ge=0, lt=2**63)]
+    loss: float
+    positions: list[Annotated[int, Field(ge=0, lt=2**63)]]
+    predicted: list[Annotated[int, Field(ge=0, lt=2**8)]]
+    confidence: list[float]
+    validation: _Score | None
+
+
+class _About(_Strict):
+    """What stands before the tensors."""
+
+    platform: str
+    reports: Annotated[list[_Report], Field(min_length=1)]
 
 
 def save(key: str, state: Mapping[str, Tensor], reports: Sequence[Report]) -> None:
     """Write the state of a training and all its reports so far, whole or not at all.
 
     Raises:
-        PathError: a link lies on the way.
+        PathError: a link lies on the way, or something else than a file in its place.
     """
     about = json.dumps({"platform": _platform(), "reports": [_encode(report) for report in reports]})
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     content = about.encode() + b"\n" + safetensors.torch.save(on_cpu)
-    private.folder(_root(), *_FOLDER)
     # a disk that lost its power may keep a name without all of its bytes
-    outputs.write_bytes(_path(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    keeping.write(_name(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
 def load(key: str, state: Mapping[str, Tensor]) -> list[Report]:
     """Bring `state` to where the training was, say so, and return its reports.
 
-    Returns an empty list, and changes nothing, if there is none, if it is damaged or reached through
-    a link, or if it was made by other software or on another instruction set, whose last bits would
-    differ.
+    Returns an empty list, and changes nothing, if there is none. Likewise, and says so, if it is
+    damaged or reached through a link, or if it was made by other software or on another instruction
+    set, whose last bits would differ.
     """
+    path = keeping.place(_name(key))
     try:
-        private.check(_root(), _path(key))
-        digest, _, content = _path(key).read_bytes().partition(b"\n")
-    except (OSError, PathError):
-        return []
-    if digest != hashlib.sha256(content).hexdigest().encode():
-        return []
-    header, _, tensors = content.partition(b"\n")
-    about = json.loads(header)
-    if about["platform"] != _platform():
-        return []
-    restored = safetensors.torch.load(tensors)
-    for name, tensor in state.items():
-        tensor.copy_(restored[name])
-    reports = [_decode(report) for report in about["reports"]]
-    print(f"train: an earlier run was stopped; going on after step {reports[-1].step}", file=sys.stderr)
-    return reports
+        saved = keeping.read(_name(key))
+        if saved is None:
+            return []
+        reports = _restore(saved, state)
+        _say(f"an earlier run was stopped; going on after step {reports[-1].step}")
+        return reports
+    except PathError as error:
+        why = str(error)
+    except OSError as error:
+        why = f"{path}: cannot be read ({error.strerror})"
+    except _UnusableError as error:
+        why = f"{path}: {error}"
+    _say(f"{why}; training starts from the beginning")
+    return []
 
 
 def discard(key: str) -> None:
     """Remove what was saved, once the training's outputs are all written."""
-    path = _path(key)
+    keeping.remove(_name(key))
+
+
+class _UnusableError(Exception):
+    """What was saved cannot be used; the message says why."""
+
+
+def _restore(saved: bytes, state: Mapping[str, Tensor]) -> list[Report]:
+    """Bring `state` to what was saved and return the reports; change nothing if that cannot be.
+
+    Raises:
+        _UnusableError: it is damaged, or of another platform.
+    """
+    digest, _, content = saved.partition(b"\n")
+    header, _, tensors = content.partition(b"\n")
+    damaged = _UnusableError("expected a saved training, found a damaged one")
+    if digest != hashlib.sha256(content).hexdigest().encode():
+        raise damaged
     try:
-        private.check(_root(), path.parent)
-    except PathError:
-        return  # it leads to somebody else's files
-    path.unlink(missing_ok=True)
-    for partial in path.parent.glob(f".{path.name}.*.partial"):
-        partial.unlink(missing_ok=True)
+        about = _About.model_validate(json.loads(header))
+        if about.platform != _platform():
+            raise _UnusableError(f"expected one of {_platform()}, found one of {about.platform[:_SHOWN]}")
+        reports = [_decode(report) for report in about.reports]
+        restored = safetensors.torch.load(tensors)
+    except (ValueError, LookupError, TypeError, RuntimeError, SafetensorError):
+        raise damaged from None
+    for name, tensor in state.items():
+        found = restored.get(name)
+        if found is None or (found.shape, found.dtype) != (tensor.shape, tensor.dtype):
+            raise _UnusableError("expected a saved training, found that of another net")
+    for name, tensor in state.items():
+        tensor.copy_(restored[name])
+    return reports
 
 
-def _root() -> Path:
-    return Path(os.environ.get("DVC_ROOT", "")).resolve()
+def _say(text: str) -> None:
+    print(errors.visible(f"train: {text}"), file=sys.stderr)
 
 
-def _path(key: str) -> Path:
-    return _root().joinpath(*_FOLDER, f"train-{key}.safetensors")
+def _name(key: str) -> str:
+    return f"train-{key}.safetensors"
 
 
 def _platform() -> str:
@@ -99,13 +148,16 @@ def _encode(report: Report) -> dict[str, object]:
     return {**asdict(report), **arrays}
 
 
-def _decode(fields: dict[str, Any]) -> Report:
-    validation = fields["validation"]
+def _decode(saved: _Report) -> Report:
+    if not len(saved.positions) == len(saved.predicted) == len(saved.confidence):
+        raise ValueError("expected as many of each")
+    with np.errstate(over="ignore"):  # what was saved as float32 is one again
+        confidence = np.array(saved.confidence, np.float32)
     return Report(
-        step=fields["step"],
-        loss=fields["loss"],
-        positions=np.array(fields["positions"], np.int64),
-        predicted=np.array(fields["predicted"], np.int64),
-        confidence=np.array(fields["confidence"], np.float32),
-        validation=validation and Score(**validation),
+        step=saved.step,
+        loss=saved.loss,
+        positions=np.array(saved.positions, np.int64),
+        predicted=np.array(saved.predicted, np.int64),
+        confidence=confidence,
+        validation=Score(**saved.validation.model_dump()) if saved.validation else None,
     )

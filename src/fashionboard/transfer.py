@@ -3,6 +3,7 @@
 A source is a folder, a file:// URL or an http(s) URL; `source/<name>.gz` is the archive.
 """
 
+import contextlib
 import hashlib
 import os
 import textwrap
@@ -117,9 +118,9 @@ def _blocks(archive: Archive, source: str, timeout: float) -> Iterator[bytes]:
 
 
 def _folder_blocks(archive: Archive, folder: Path) -> Iterator[bytes]:
-    if not folder.is_dir():
-        raise SourceError("not a folder")
     try:
+        if not folder.is_dir():
+            raise SourceError("not a folder")
         with (folder / archive.name).open("rb") as file:
             _check_size(archive, os.fstat(file.fileno()).st_size)
             while block := file.read(_BLOCK):
@@ -136,8 +137,9 @@ def _http_blocks(archive: Archive, source: str, timeout: float) -> Iterator[byte
         with requests.get(url, headers=headers, timeout=timeout, stream=True) as response:
             _check_answer(archive, response)
             yield from response.raw.stream(_BLOCK, decode_content=False)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _explain(error, timeout) from None
+    # requests lets some through as they are: no certificates, a name that cannot be encoded
+    except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+        raise _explain(error, source, timeout) from None
 
 
 def _check_answer(archive: Archive, response: requests.Response) -> None:
@@ -159,17 +161,38 @@ def _check_size(archive: Archive, size: int) -> None:
         raise SourceError(f"found {size:,} bytes, expected {archive.size:,}")
 
 
-def _explain(error: Exception, timeout: float) -> SourceError:
+def _explain(error: Exception, source: str, timeout: float) -> SourceError:
     """Say in a few words, without the URL, why a request failed."""
-    if isinstance(error, ValueError):
-        return SourceError("not a valid http(s) URL, or it redirects to one that is not")
-    if isinstance(error, requests.TooManyRedirects):
-        return SourceError("too many redirects")
+    causes = [error]
+    while isinstance(cause := causes[-1].__context__, Exception):
+        causes.append(cause)
     # the innermost exception is short; those of requests repeat the URL and each other
-    cause: BaseException = error
-    while cause.__context__ is not None:
-        cause = cause.__context__
-    if isinstance(cause, TimeoutError):
-        return _PassingError(f"no answer, or no further byte, within {timeout:g} s")
-    text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    return _PassingError(textwrap.shorten(text, 120, placeholder="..."))
+    text = getattr(causes[-1], "strerror", None) or str(causes[-1]) or type(causes[-1]).__name__
+    text = textwrap.shorten(text, 120, placeholder="...")
+    proxy = _proxy(source)
+    through = f" (through the proxy that {proxy} names)" if proxy else ""
+    if any("Proxy" in type(each).__name__ for each in causes):
+        return _PassingError(f"the proxy that {proxy or 'the environment'} names: {text}")
+    if isinstance(error, ValueError):
+        return SourceError(f"not a valid http(s) URL, or it redirects to one that is not{through}")
+    if isinstance(error, requests.TooManyRedirects):
+        return SourceError(f"too many redirects{through}")
+    certificates = _first_set("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    if certificates and (type(error) is OSError or isinstance(error, requests.exceptions.SSLError)):
+        return SourceError(f"{text} (with the certificates that {certificates} names)")
+    if isinstance(causes[-1], TimeoutError):
+        text = f"no answer, or no further byte, within {timeout:g} s"
+    return _PassingError(f"{text}{through}")
+
+
+def _proxy(source: str) -> str:
+    """Return the variable of the environment that names the proxy for a source; "" if none does."""
+    scheme = f"{source.partition(':')[0].lower()}_proxy"
+    name = _first_set(scheme, scheme.upper(), "all_proxy", "ALL_PROXY")
+    with contextlib.suppress(ValueError):  # it is no URL
+        return "" if name and requests.utils.should_bypass_proxies(source, None) else name
+    return name
+
+
+def _first_set(*names: str) -> str:
+    return next((name for name in names if os.environ.get(name)), "")

@@ -12,8 +12,7 @@ import pytest
 from fashionboard import clone
 from fashionboard.clone import VerifyError
 from fashionboard.errors import PathError
-from tests import hostile
-from tests.board.test_look import without_rights
+from tests import hostile, rights
 
 # no process has such a number
 _GONE = 999_999_999
@@ -112,7 +111,7 @@ def test_a_folder_for_temporary_files_that_cannot_be_written_is_told(repository:
         "errors.run(lambda: verify.verify(Path()))"
     )
     done = subprocess.run(
-        without_rights("python", "-c", program), cwd=repository, capture_output=True, text=True, check=False
+        rights.without("python", "-c", program), cwd=repository, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert done.stderr.startswith(

@@ -17,8 +17,7 @@ from fashionboard.dvcfiles import Stage
 from fashionboard.errors import PathError
 from fashionboard.verify import Promise, Result, Verdict, promise, report
 from fashionboard.verify import verify as run_again
-from tests import hostile
-from tests.board.test_look import without_rights
+from tests import hostile, rights
 from tests.plain import fixed, plain
 from tests.repository import Repository
 from tests.test_arithmetic import HOSTILE, NO_FMA
@@ -327,7 +326,7 @@ def test_an_object_without_permission_cannot_be_read(apart: Repository, whole_fo
     place = recorded_object(apart, "metrics.json")
     closed = place.parent if whole_folder else place
     closed.chmod(0)
-    done = apart.run(*without_rights("fashionboard", "verify"), check=False)
+    done = apart.run(*rights.without("fashionboard", "verify"), check=False)
     closed.chmod(0o755)
     assert done.returncode == 1
     expected = f"metrics.json: the recorded one cannot be read ({place}: Permission denied); give access"

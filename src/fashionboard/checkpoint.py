@@ -14,7 +14,7 @@ from fashionboard.errors import ModelError
 from fashionboard.network import MODELS, Network
 
 _KEY = "fashionboard"
-_ADVICE = "run `dvc repro train`, or bring it back with `dvc checkout`"
+_ADVICE = "run `dvc repro train`, or bring the last commit's back with `fashionboard restore`"
 
 
 @dataclass(frozen=True)

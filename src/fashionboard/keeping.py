@@ -13,7 +13,8 @@ import psutil
 from fashionboard import outputs, private
 from fashionboard.errors import PathError
 
-_FOLDER = (".dvc", "tmp", "fashionboard")
+# below a repository
+FOLDER = (".dvc", "tmp", "fashionboard")
 
 
 def root() -> Path:
@@ -23,7 +24,7 @@ def root() -> Path:
 
 def place(name: str) -> Path:
     """Return where the file `name` is kept."""
-    return root().joinpath(*_FOLDER, name)
+    return root().joinpath(*FOLDER, name)
 
 
 def read(name: str) -> bytes | None:
@@ -48,7 +49,7 @@ def write(name: str, content: bytes) -> None:
         PathError: a link lies on the way, or something else than a file in its place.
         OSError: it cannot be written.
     """
-    private.folder(root(), *_FOLDER)
+    private.folder(root(), *FOLDER)
     path = place(name)
     if not path.is_symlink() and path.exists():
         _refuse_all_but_files(path)

@@ -102,7 +102,9 @@ def _model(options: Options) -> Path:
 
         return revision.find(options.revision, options.model, Path())
     name = errors.visible(str(options.model))
-    advice = "name one with --model, or have this repository's with `dvc repro train` or `dvc checkout`"
+    advice = (
+        "name one with --model, or have this repository's with `dvc repro train` or `fashionboard restore`"
+    )
     try:
         found = stat.S_ISREG(options.model.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -14,12 +14,11 @@ from typing import Any
 
 import psutil
 
-from fashionboard import at_work, killed, private, rwlock
+from fashionboard import at_work, keeping, killed, private, rwlock
 from fashionboard.dvcfiles import Cache
 from fashionboard.errors import reason, visible
 from fashionboard.killed import Git, RestoreError
 
-_FOLDER = (".dvc", "tmp", "fashionboard")
 _PARAMS, _LOCK = "params.yaml", "dvc.lock"
 _SHOWN = 5  # names in a line
 
@@ -89,7 +88,7 @@ def restore(folder: Path) -> Restored:
     stashed = killed.keep_changes(git, root, (_LOCK, _PARAMS))
     branch = killed.attach(git)
     killed.forget(git, root)
-    kept = root.joinpath(*_FOLDER, "kept", time.strftime("%Y-%m-%dT%H-%M-%S"))
+    kept = root.joinpath(*keeping.FOLDER, "kept", time.strftime("%Y-%m-%dT%H-%M-%S"))
     moved = [*_settle(git, root, kept), *_bring_outputs(root, kept)]
     _sweep(root)
     return Restored(commit, branch, kept, tuple(moved), tuple(stashed), _status(root).lacking)
@@ -197,7 +196,7 @@ def _move(root: Path, kept: Path, name: str) -> str:
 
 def _sweep(root: Path) -> None:
     """Remove what nobody has written: half files, copies of experiments that no process works in."""
-    for partial in root.joinpath(*_FOLDER).glob(".*.partial"):
+    for partial in root.joinpath(*keeping.FOLDER).glob(".*.partial"):
         if not psutil.pid_exists(int(re.sub(r".*\.(\d+)\.partial", r"\1", partial.name))):
             partial.unlink(missing_ok=True)
     alone = root / ".dvc" / "tmp" / "exps" / "standalone"

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashionboard import clone, compare, dvcfiles, processor
+from fashionboard import clone, compare, dvcfiles, processor, rwlock
 from fashionboard.clone import VerifyError
 from fashionboard.compare import Difference
 from fashionboard.dvcfiles import Cache, Stage
@@ -86,6 +86,8 @@ def verify(folder: Path) -> Verdict:
     lock = clone.run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
     recorded = dvcfiles.stages(lock)
     clone.follow_no_link(root)
+    # a killed DVC may have left it empty
+    rwlock.mend(root.resolve())
     cache = Cache(root / clone.run([*clone.DVC, "cache", "dir"], root, "expected a DVC repository").strip())
     try:
         with clone.of(root) as copy:

@@ -1,6 +1,7 @@
 """Which processes of DVC work in a repository's own folder."""
 
 import contextlib
+import itertools
 import time
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import psutil
 # seconds for stages to end after the DVC that ran them: `lifetime` needs two
 _PATIENCE = 5.0
 _POLL = 0.1
-# what a queue's workers call: they work in copies of the repository
-_IN_COPIES = {"queue-worker", "exec-run"}
+# of a command line, among which its name is: `python -X utf8 -m dvc exp run`
+_WORDS = 8
+# words of the commands of a queue and its workers, which work in copies of the repository
+_IN_COPIES = {"queue", "queue-worker", "exec-run"}
 
 
 def processes(root: Path, patience: float = _PATIENCE) -> list[psutil.Process]:
@@ -40,7 +43,8 @@ def _works_in(process: psutil.Process, root: Path) -> bool:
     # other people's processes cannot be asked, nor those that have ended
     with contextlib.suppress(psutil.Error, OSError):
         folder = Path(process.cwd())
-        if folder.is_relative_to(root) and not folder.is_relative_to(root / ".dvc" / "tmp" / "exps"):
+        # one in a repository within this one, as DVC's copies are, is none of this one's
+        if next((each for each in (folder, *folder.parents) if (each / ".dvc").is_dir()), None) == root:
             return is_dvc(_command(process)) or "DVC_STAGE" in process.environ()
     return False
 
@@ -61,7 +65,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def is_dvc(command: list[str]) -> bool:
-    """Tell whether a command line is DVC's, other than that of a queue's worker."""
-    names = [Path(each).name for each in command[:3]]
-    called = "dvc" in names[:2] or names[1:3] == ["-m", "dvc"]
-    return called and not _IN_COPIES & set(command)
+    """Tell whether a command line is DVC's, other than that of a queue."""
+    words = [Path(each).name for each in command[:_WORDS]]
+    called = "dvc" in words[:2] or ("-m", "dvc") in itertools.pairwise(words)
+    return called and not _IN_COPIES & set(words)

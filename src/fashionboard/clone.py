@@ -22,7 +22,8 @@ import psutil
 from fashionboard import outputs, private
 from fashionboard.errors import FashionboardError, reason
 
-DVC = [sys.executable, "-m", "dvc"]
+# -P: a file dvc.py in the repository is none of DVC
+DVC = [sys.executable, "-P", "-m", "dvc"]
 _PREFIX = "fashionboard-verify-"
 # in the folder: who made it and when that process began, and the folder's inode number, which no copy has
 _MARK = ".fashionboard-verify"

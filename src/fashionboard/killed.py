@@ -5,6 +5,7 @@ them together with new parameters, runs the stages, and goes back to the branch.
 `refs/stash` and `refs/exps/stash` at first, `refs/exps/exec/*` while stages run.
 """
 
+import contextlib
 import os
 import re
 import subprocess
@@ -12,7 +13,9 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from fashionboard import private
+import psutil
+
+from fashionboard import at_work, private
 from fashionboard.errors import FashionboardError, reason
 
 _EXEC = "refs/exps/exec/"
@@ -20,10 +23,18 @@ _MERGE = f"{_EXEC}EXEC_MERGE"
 _STASH = "refs/exps/stash"
 _RUN = (_MERGE, f"{_EXEC}EXEC_HEAD", f"{_EXEC}EXEC_BASELINE", f"{_EXEC}EXEC_BRANCH", _STASH)
 # the arguments of a run, which DVC adds to git's index
-_ARGUMENTS = ".dvc/tmp/repro.dat"
+ARGUMENTS = ".dvc/tmp/repro.dat"
 # what DVC and a person's commits write to the log of HEAD after DVC has detached it
 _LATER = re.compile(r"commit|dvc: Restore HEAD|reset: moving to HEAD")
 _DETACHED = re.compile(r"checkout: moving from (.+) to ([0-9a-f]{40,64})")
+# files of git's own, and the commands that make them and wait for a person
+_IN_PROGRESS = {
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+}
 # seconds after which a lock file of git belongs to nobody: it is held for the time of one write
 _STALE = 3.0
 
@@ -47,7 +58,10 @@ class Git:
         done = self.run(*arguments)
         if done.returncode:
             found = os.fsdecode(done.stderr).strip().removeprefix("fatal: ") or f"exit code {done.returncode}"
-            raise RestoreError(f"expected `git {arguments[0]}` to succeed, found: {reason(OSError(found))}")
+            found = reason(OSError(found))
+            raise RestoreError(
+                f"expected `git {arguments[0]}` to succeed, found: {found}; mend it, call again"
+            )
         return os.fsdecode(done.stdout)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
@@ -62,10 +76,34 @@ class Git:
         except OSError as error:
             raise RestoreError(f"expected git, found: {reason(error)}") from None
 
-    def content(self, name: str) -> bytes | None:
-        """Return the bytes of `<revision>:<path>`, None if there is no such file."""
-        done = self.run("cat-file", "blob", name)
+    def content(self, name: str, filters: bool = False) -> bytes | None:
+        """Return the bytes of `<revision>:<path>`, None if there is no such file.
+
+        filters: as git writes it into the workspace, with the line ends of a person's choice.
+        """
+        done = self.run("cat-file", "--filters" if filters else "blob", name)
         return None if done.returncode else done.stdout
+
+    def folders(self) -> list[Path]:
+        """Return where git keeps its own files: one folder, or two in a worktree."""
+        kinds = ("--git-dir", "--git-common-dir")
+        found = [self.ask("rev-parse", "--path-format=absolute", kind).removesuffix("\n") for kind in kinds]
+        return [Path(each) for each in dict.fromkeys(found)]
+
+    def worktrees(self) -> list[Path]:
+        """Return the folders in which commits of this repository are checked out."""
+        listed = self.ask("worktree", "list", "--porcelain", "-z").split("\0")
+        return [Path(line.removeprefix("worktree ")) for line in listed if line.startswith("worktree ")]
+
+    @property
+    def top(self) -> Path:
+        """The folder that is checked out."""
+        return Path(self.ask("rev-parse", "--show-toplevel").removesuffix("\n"))
+
+    @property
+    def prefix(self) -> str:
+        """The path from `top` to the folder, with a slash at its end; "" where they are the same."""
+        return self.ask("rev-parse", "--show-prefix").removesuffix("\n")
 
     def refs(self, *prefixes: str) -> dict[str, str]:
         """Return the commit of each ref that is one of `prefixes`, or lies below it."""
@@ -73,12 +111,30 @@ class Git:
         return {name: commit for commit, _, name in (line.partition(" ") for line in lines)}
 
 
+def check(git: Git) -> None:
+    """Return if git does nothing else, nor waits for a person.
+
+    Raises:
+        RestoreError: a merge or the like is in progress, or git runs.
+    """
+    for name, what in _IN_PROGRESS.items():
+        if any((folder / name).exists() for folder in git.folders()):
+            raise RestoreError(f"expected no {what} in progress, found one; end it, or `git {what} --abort`")
+    folders = [*git.folders(), *git.worktrees()]
+    for process in psutil.process_iter():
+        # other people's processes cannot be asked, nor those that have ended
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.name() == "git" and any(Path(process.cwd()).is_relative_to(each) for each in folders):
+                name = f"`{at_work.name(process)}` (process {process.pid})"
+                raise RestoreError(f"expected no git at work, found {name}; end it")
+
+
 def unlock(git: Git) -> None:
-    """Remove the lock files that a killed program has left in git's own folder."""
-    kinds = ("--git-dir", "--git-common-dir")  # two in a worktree
-    for folder in {git.ask("rev-parse", "--path-format=absolute", kind).strip() for kind in kinds}:
-        for lock in [*Path(folder).glob("*.lock"), *Path(folder, "refs").rglob("*.lock")]:
-            _remove_stale(lock)
+    """Remove the lock files that a killed program has left in git's own folder; no git must be at work."""
+    for folder in git.folders():
+        for lock in [*folder.glob("*.lock"), *Path(folder, "refs").rglob("*.lock")]:
+            if private.is_file(lock):
+                _remove_stale(lock)
 
 
 def _remove_stale(lock: Path) -> None:
@@ -94,19 +150,21 @@ def _remove_stale(lock: Path) -> None:
 def attach(git: Git) -> str | None:
     """Go back to the branch that a killed run has left, and return it; None if HEAD stays as it is.
 
-    What was committed since becomes part of the branch.
+    What was committed since becomes part of the branch. A HEAD that a person has detached stays so.
 
     Raises:
         RestoreError: the branch has moved elsewhere meanwhile.
     """
-    if git.run("symbolic-ref", "--quiet", "HEAD").returncode == 0:
+    bisecting = any((folder / "BISECT_LOG").exists() for folder in git.folders())
+    if bisecting or git.run("symbolic-ref", "--quiet", "HEAD").returncode == 0:
         return None
     branch = _left(git)
     if branch is None:
         return None
     ref, head = f"refs/heads/{branch}", git.ask("rev-parse", "HEAD").strip()
     tip = git.refs(ref).get(ref)
-    if tip is None:
+    killed = bool(git.refs(*_RUN)) or git.content(f":./{ARGUMENTS}") is not None
+    if tip is None or (tip != head and not killed):
         return None
     if git.run("merge-base", "--is-ancestor", tip, head).returncode:
         raise RestoreError(
@@ -130,23 +188,25 @@ def _left(git: Git) -> str | None:
     return None
 
 
-def keep_changes(git: Git, root: Path, own: Collection[str]) -> list[str]:
+def keep_changes(git: Git, own: Collection[str]) -> list[str]:
     """Put into git's stash what a person changed and only a killed run's own refs still hold.
 
-    own: paths of files that DVC itself changes before a run. Returns the paths of what is in the stash alone.
+    own: paths of files that DVC itself changes before a run. Returns the paths of what is in the stash
+    alone, from the top of the git repository.
     """
-    head = git.ask("rev-parse", "HEAD")
+    head, top, prefix = git.ask("rev-parse", "HEAD"), git.top, git.prefix
+    ours = {f"{prefix}{path}" for path in own}
     held: dict[str, bytes | None] = {}
     found = git.refs("refs/stash", _MERGE, _STASH)
     for ref in sorted(found, key=["refs/stash", _MERGE, _STASH].index):
         commit = found[ref]
-        if git.ask("rev-parse", f"{commit}^1") != head:
+        if ref == "refs/stash" and git.ask("rev-parse", f"{commit}^1") != head:
             continue  # an older one, of the person's own
         lost = {
             path: content
-            for path in git.ask("diff", "--name-only", "--relative", "-z", f"{commit}^1", commit).split("\0")
-            if path and path != _ARGUMENTS and not (ref == _STASH and path in own)
-            if (content := git.content(f"{commit}:./{path}")) != _bytes(root / path)
+            for path in git.ask("diff", "--name-only", "-z", f"{commit}^1", commit).split("\0")
+            if path and path != f"{prefix}{ARGUMENTS}" and not (ref == _STASH and path in ours)
+            if (content := git.content(f"{commit}:{path}")) not in _here(git, top, path)
             if path not in held or held[path] != content
         }
         if lost and ref != "refs/stash":
@@ -155,13 +215,23 @@ def keep_changes(git: Git, root: Path, own: Collection[str]) -> list[str]:
     return list(held)
 
 
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if private.is_file(path) else None
+def _here(git: Git, top: Path, path: str) -> list[bytes | None]:
+    """Return the bytes of a file in the workspace, as they are and as git would store them."""
+    place = top / path
+    if place.is_symlink():
+        return [os.fsencode(place.readlink())]
+    if not private.is_file(place):
+        return [None]
+    found = place.read_bytes()
+    # the name alone: an object with other bytes than the stash's is none that is looked for
+    stored = git.content(git.ask("-C", str(top), "hash-object", "--", path).strip())
+    return [found, *([] if stored is None else [stored])]
 
 
 def forget(git: Git, root: Path) -> None:
     """Remove the refs and the arguments of a killed run, which the next run would take up."""
     for ref in git.refs(*_RUN):
         git.ask("update-ref", "--no-deref", "-d", ref)
-    git.ask("rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--", _ARGUMENTS)
-    (root / _ARGUMENTS).unlink(missing_ok=True)
+    git.ask("rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--", ARGUMENTS)
+    if private.is_file(root / ARGUMENTS):
+        (root / ARGUMENTS).unlink()

@@ -27,7 +27,8 @@ def main() -> None:
     net = network.initial(settings.seed, len(classes), settings.model)
     traced = graph.trace(net, first_batch(images, settings))
     trainer = Trainer(net.to(device), settings)
-    reports = resume.load(key, trainer.state)
+    expected = resume.Expected(trainer.steps(len(images)), len(images), len(classes))
+    reports = resume.load(key, trainer.state, expected)
     after = reports[-1].step if reports else -1
     with EventWriter(RUN, key) as events:
         others = f"; {len(held_out):,} others were held out" if held_out else ""

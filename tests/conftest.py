@@ -1,6 +1,7 @@
 """What several tests share: small images, the real files, a real repository with a finished run."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 
 from fashionboard import canvas, dataset, drawn
 from fashionboard.dataset import Images
+from tests import small as small_repository
 from tests.repository import Repository
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +68,18 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     repository.dvc("repro")
     repository.git("commit", "-qam", "first run")
     return repository
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a repository with one quick stage that was run and committed."""
+    return small_repository.create(tmp_path_factory.mktemp("small") / "repository").path
+
+
+@pytest.fixture
+def small(made: Path, tmp_path: Path) -> Repository:
+    """A copy of `made`, with its cache."""
+    return Repository(shutil.copytree(made, tmp_path / "repository", symlinks=True))
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,13 @@ def test_a_missing_description_is_refused(saved: Path) -> None:
 def test_a_description_of_other_types_is_refused(saved: Path, change: dict[str, object]) -> None:
     path = saved / "dataset.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(DataError, match=r"dataset\.json: not a data set's description"):
+        dataset.describe(saved)
+
+
+def test_a_pipe_in_the_place_of_a_description_is_not_waited_for(saved: Path) -> None:
+    (saved / "dataset.json").unlink()
+    os.mkfifo(saved / "dataset.json")
     with pytest.raises(DataError, match=r"dataset\.json: not a data set's description"):
         dataset.describe(saved)
 

@@ -99,6 +99,17 @@ def test_what_is_kept_is_verified_each_time(
     assert_complete(root)
 
 
+def test_a_kept_archive_of_any_size_is_read_no_further_than_its_own(
+    root: Path, main: Path, good: str
+) -> None:
+    fetch(root, good, keep=True)
+    (path,) = (main / ".dvc" / "tmp" / "fashionboard").glob("*train-images*")
+    with path.open("r+b") as file:
+        file.truncate(2**40)
+    fetch(root, good, keep=True)
+    assert path.stat().st_size < 2**20
+
+
 def test_outside_of_a_repository_nothing_is_kept(
     root: Path, tmp_path: Path, good: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

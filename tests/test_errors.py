@@ -1,4 +1,5 @@
 import errno
+import os
 
 import pytest
 
@@ -37,6 +38,14 @@ def test_a_file_without_permission_is_one_line_that_says_nothing_of_writing() ->
     with pytest.raises(SystemExit) as caught:
         errors.run(raiser(PermissionError(errno.EACCES, "Permission denied", "cache/x")))
     assert caught.value.code == "error: cache/x cannot be opened (Permission denied); give access"
+
+
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.EIO, errno.ENOTDIR, errno.EEXIST, errno.EISDIR])
+def test_what_a_disk_refuses_is_one_line(number: int) -> None:
+    with pytest.raises(SystemExit) as caught:
+        errors.run(raiser(OSError(number, os.strerror(number), "plots/x")))
+    assert str(caught.value).startswith("error: plots/x")
+    assert os.strerror(number) in str(caught.value)
 
 
 def test_a_reason_is_a_line_that_is_not_too_long() -> None:

@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from fashionboard import inputs
+from fashionboard.errors import DataError
 from fashionboard.params import Embed
 
 SETTINGS = Embed(seed=0, points=100)
@@ -40,3 +42,11 @@ def test_where_the_repository_lies_does_not_matter(folder: Path) -> None:
     before = inputs.key("a", SETTINGS, folder)
     moved = folder.rename(folder.with_name("elsewhere"))
     assert inputs.key("a", SETTINGS, moved) == before
+
+
+@pytest.mark.parametrize("path", ["${raw}", "nosuch"])
+def test_a_dependency_that_is_not_there_is_named(folder: Path, path: str) -> None:
+    declared = folder / "dvc.yaml"
+    declared.write_text(declared.read_text().replace("code.py", f'"{path}"'))
+    with pytest.raises(DataError, match=re.escape(path)):
+        inputs.key("a", SETTINGS, folder)

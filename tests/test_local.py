@@ -1,4 +1,5 @@
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,24 @@ def test_a_link_keeps_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "pets").symlink_to("v2")
     monkeypatch.chdir(tmp_path)
     assert local.read(local.folder("idx:pets", {}))[0].name == "idx:pets"
+
+
+def test_a_name_that_no_figure_can_show_is_refused(pets: Path) -> None:
+    (pets / "classes.txt").write_text(f"cat\n{'d' * 101}\nfox\n")
+    assert "a name of at most 100 characters in line 2, found 101" in refusal(pets)
+    (pets / "classes.txt").write_text("cat\n" * 30_000)
+    assert "expected at most 100,000 bytes" in refusal(pets)
+
+
+def test_names_are_read_of_a_file_alone(pets: Path) -> None:
+    (pets / "classes.txt").unlink()
+    os.mkfifo(pets / "classes.txt")
+    assert "classes.txt: expected a file, found none" in refusal(pets)
+    (pets / "classes.txt").unlink()
+    (pets / "classes.txt").symlink_to("/dev/zero")
+    assert "classes.txt: expected a file, found none" in refusal(pets)
+
+
+def test_a_folder_whose_path_is_too_long_is_refused() -> None:
+    with pytest.raises(DataError, match="expected a folder, found: File name too long; name another"):
+        local.folder(f"idx:{'a' * 300}", {})

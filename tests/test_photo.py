@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import EpsImagePlugin, Image, ImageDraw
 
 from fashionboard import photo
 from fashionboard.errors import PictureError
@@ -278,3 +278,15 @@ def test_a_picture_that_would_fill_the_memory(tmp_path: Path, edge: int) -> None
     huge(tmp_path / "bomb.png", edge, edge)
     assert (tmp_path / "bomb.png").stat().st_size < 1_000_000
     assert refusal(tmp_path / "bomb.png") == "expected at most 89,478,485 pixels, found more; make it smaller"
+
+
+def test_no_program_is_started_for_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch '{tmp_path}/run'\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    Image.new("RGB", (20, 20)).save(tmp_path / "x.eps")
+    with pytest.raises(PictureError, match="expected a picture that Pillow opens"):
+        photo.read(tmp_path / "x.eps")
+    assert not (tmp_path / "run").exists()

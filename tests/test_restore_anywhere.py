@@ -17,15 +17,6 @@ from fashionboard.errors import FashionboardError
 from fashionboard.kept import Kept
 from tests.repository import Repository
 
-DVC_YAML = """
-stages:
-  one:
-    cmd: mkdir -p out models && cp source out/a && cp source out/b && cp params.yaml models/net
-    deps: [source]
-    params: [s]
-    outs: [out, models/net]
-    metrics: [numbers.json: {cache: false}]
-"""
 # DVC's own command, killed where the person's changes are in a ref of its own alone
 KILLED = """
 import os, signal, sys
@@ -39,35 +30,6 @@ Git.checkout = once
 from dvc.cli import main
 sys.exit(main(sys.argv[1:]))
 """
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository with one stage that was run and committed."""
-    folder = tmp_path_factory.mktemp("small") / "repository"
-    folder.mkdir()
-    repository = Repository(folder)
-    repository.git("init", "-q", "-b", "main")
-    repository.git("config", "user.name", "Test")
-    repository.git("config", "user.email", "test@localhost")
-    repository.dvc("init", "-q")
-    stage = DVC_YAML.replace("mkdir", "echo '{}' > numbers.json && mkdir")
-    for name, content in {
-        "dvc.yaml": stage,
-        "params.yaml": "s: 0\n",
-        "source": "src\n",
-        "notes": "n\n",
-    }.items():
-        (folder / name).write_text(content)
-    repository.dvc("repro", "-q")
-    repository.git("add", "-A")
-    repository.git("commit", "-qm", "run")
-    return folder
-
-
-@pytest.fixture
-def small(made: Path, tmp_path: Path) -> Repository:
-    return Repository(shutil.copytree(made, tmp_path / "repository", symlinks=True))
 
 
 def back(repository: Repository, *options: str) -> str:

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import os
 import random
 import subprocess
@@ -22,6 +23,8 @@ from tests.hostile import seen
 from tests.settings import settings
 
 SETTINGS = settings(epochs=2)
+# of 200 images, as the fixture has
+EXPECTED = resume.Expected((19, 39, 49, 69, 89, 99), 200, 10)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +61,9 @@ def goes_on(images: Images, stop: int, wanted: Train) -> list[int]:
     expected = list(whole.train(*parts))
     train_until(images, stop, wanted)
     trainer = start(wanted)
-    reports = resume.load("key", trainer.state)
+    images_of_training = len(parts[0])
+    known = resume.Expected(trainer.steps(images_of_training), images_of_training, classes=10)
+    reports = resume.load("key", trainer.state, known)
     steps = [report.step for report in reports]
     reports += trainer.train(*parts, after=steps[-1])
     assert [repr(report) for report in reports] == [repr(report) for report in expected]
@@ -99,13 +104,13 @@ def test_with_every_option_a_training_goes_on_too(
 
 def test_nothing_is_taken_up_that_was_not_there(images: Images) -> None:
     trainer, untouched = start(), start()
-    assert resume.load("key", trainer.state) == []
+    assert resume.load("key", trainer.state, EXPECTED) == []
     assert all(torch.equal(trainer.state[name], tensor) for name, tensor in untouched.state.items())
 
 
 def test_another_runs_training_is_not_taken_up(images: Images) -> None:
     train_until(images, 1)
-    assert resume.load("other", start().state) == []
+    assert resume.load("other", start().state, EXPECTED) == []
 
 
 @pytest.mark.parametrize("size", [0, 10, 1000, -1])
@@ -113,7 +118,7 @@ def test_a_damaged_file_is_not_taken_up(images: Images, tmp_path: Path, size: in
     train_until(images, 1)
     (path,) = (tmp_path / ".dvc" / "tmp" / "fashionboard").iterdir()
     path.write_bytes(path.read_bytes()[:size])
-    assert resume.load("key", start().state) == []
+    assert resume.load("key", start().state, EXPECTED) == []
 
 
 @pytest.mark.parametrize("place", [0, 70, 200, -4000])
@@ -123,7 +128,7 @@ def test_a_file_with_zeros_in_it_is_not_taken_up(images: Images, tmp_path: Path,
     content = bytearray(path.read_bytes())
     content[place : place + 100] = bytes(100)
     path.write_bytes(content)
-    assert resume.load("key", start().state) == []
+    assert resume.load("key", start().state, EXPECTED) == []
 
 
 def test_other_software_or_another_instruction_set_starts_anew(
@@ -131,7 +136,7 @@ def test_other_software_or_another_instruction_set_starts_anew(
 ) -> None:
     train_until(images, 1)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "another")
-    assert resume.load("key", start().state) == []
+    assert resume.load("key", start().state, EXPECTED) == []
 
 
 def test_a_finished_training_leaves_nothing(images: Images, tmp_path: Path) -> None:
@@ -149,7 +154,7 @@ def test_nothing_is_written_read_or_removed_through_a_link(tmp_path: Path, image
     (tmp_path / name).rename(tmp_path / "elsewhere")
     (tmp_path / name).symlink_to(tmp_path / "elsewhere")
     before = seen(tmp_path / "elsewhere")
-    assert resume.load("key", start().state) == []
+    assert resume.load("key", start().state, EXPECTED) == []
     resume.discard("key")
     with pytest.raises(PathError, match="found a symbolic link; remove it"):
         train_until(images, 1)
@@ -162,7 +167,7 @@ def test_a_link_in_the_place_of_what_was_saved_is_nothing(tmp_path: Path, images
     saved.rename(tmp_path / "elsewhere")
     saved.symlink_to(tmp_path / "elsewhere")
     before = seen(tmp_path / "elsewhere")
-    assert resume.load("key", start().state) == []
+    assert resume.load("key", start().state, EXPECTED) == []
     train_until(images, 1)
     assert seen(tmp_path / "elsewhere") == before and not saved.is_symlink()
 
@@ -178,7 +183,7 @@ def assert_starts_anew(capfd: pytest.CaptureFixture[str], said: str) -> None:
     """Expect nothing of what was saved in a training, and one line that says why."""
     capfd.readouterr()
     trainer, untouched = start(), start()
-    assert resume.load("key", trainer.state) == []
+    assert resume.load("key", trainer.state, EXPECTED) == []
     assert all(torch.equal(trainer.state[name], tensor) for name, tensor in untouched.state.items())
     (line,) = capfd.readouterr().err.splitlines()
     assert NAME in line and said in line
@@ -187,7 +192,7 @@ def assert_starts_anew(capfd: pytest.CaptureFixture[str], said: str) -> None:
 
 
 def test_what_is_not_there_is_not_spoken_of(capfd: pytest.CaptureFixture[str]) -> None:
-    assert resume.load("key", start().state) == []
+    assert resume.load("key", start().state, EXPECTED) == []
     assert capfd.readouterr().err == ""
 
 
@@ -208,7 +213,7 @@ def test_a_file_of_other_software_is_named(
     about["platform"] = f"torch 1.0, numpy 1.0, \x1b[2J{'x' * 10_000}"
     write(kept(tmp_path), about, tensors)
     assert_starts_anew(capfd, f"expected one of torch {version}")
-    resume.load("key", start().state)
+    resume.load("key", start().state, EXPECTED)
     assert ", found one of torch 1.0, numpy 1.0, \\x1b[2Jxxx" in capfd.readouterr().err
 
 
@@ -242,6 +247,14 @@ def test_junk_with_a_valid_checksum_is_a_damaged_file(
         {"predicted": []},
         {"confidence": ["a"]},
         {"validation": {"loss": 1.0}},
+        {"step": 5},
+        {"step": 1_000_000},
+        {"loss": math.nan},
+        {"positions": [10**9, 1, 2, 3]},
+        {"predicted": [10, 0, 0, 0]},
+        {"confidence": [2.0, 0.5, 0.5, 0.5]},
+        {"positions": [], "predicted": [], "confidence": []},
+        {"positions": [1] * 20_000, "predicted": [1] * 20_000, "confidence": [0.5] * 20_000},
         {"more": 1},
     ]
     junk: list[Any] = [b"", b"junk", b"\xff", b"[" * 100_000, b"null", [], {}, {**about, "reports": []}]
@@ -251,6 +264,11 @@ def test_junk_with_a_valid_checksum_is_a_damaged_file(
     for each in junk:
         write(kept(tmp_path), each, tensors)
         assert_starts_anew(capfd, "found a damaged one")
+    weights = {
+        name: torch.full_like(each, math.nan) for name, each in safetensors.torch.load(tensors).items()
+    }
+    write(kept(tmp_path), about, safetensors.torch.save(weights))
+    assert_starts_anew(capfd, "found a damaged one")
     generator = random.Random(0)
     for _ in range(100):
         # in the tensors' header, where their names, types and places are
@@ -258,7 +276,7 @@ def test_junk_with_a_valid_checksum_is_a_damaged_file(
         changed[generator.randrange(200)] = generator.randrange(256)
         write(kept(tmp_path), about, bytes(changed))
         trainer = start()
-        assert all(each.step == report["step"] for each in resume.load("key", trainer.state))
+        assert all(each.step == report["step"] for each in resume.load("key", trainer.state, EXPECTED))
     capfd.readouterr()
     write(kept(tmp_path), about, tensors[:100])
     assert_starts_anew(capfd, "found a damaged one")

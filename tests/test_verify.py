@@ -54,6 +54,21 @@ def test_a_second_run_in_another_environment_gives_the_same_bytes(
     assert printed.count("Running stage") == 5
 
 
+def test_in_a_hook_of_gits_the_index_is_left_alone(finished: Repository, tmp_path: Path) -> None:
+    clone = finished.clone(tmp_path / "clone ")  # a name that ends with a space, too
+    hook = clone.path / ".git" / "hooks" / "pre-commit"
+    hook.write_text("#!/bin/sh\nfashionboard verify\n")
+    hook.chmod(0o755)
+    with (clone.path / "README.md").open("w") as file:
+        file.write("new")
+    clone.git("add", "README.md")
+    with (clone.path / ".gitignore").open("a") as file:
+        file.write("# more\n")
+    assert "byte for byte" in clone.git("commit", "-a", "-m", "in a hook")
+    assert clone.git("show", "--name-only", "--format=", "HEAD").split() == [".gitignore", "README.md"]
+    assert clone.git("status", "--porcelain") == ""
+
+
 def test_one_changed_scalar_is_named(finished: Repository, tmp_path: Path) -> None:
     clone = finished.clone(tmp_path / "clone", cache="copy")
     stage = clone.path / "stages" / "train.py"

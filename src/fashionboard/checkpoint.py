@@ -97,6 +97,8 @@ def _content(path: Path, shown: str) -> tuple[Any, dict[str, Tensor]]:
     """Return what a file says of itself, as JSON has it, and its tensors; `shown` is its name in an error."""
     try:
         # safetensors takes a file without permission for one that is not there
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ValueError("a pipe, a device or the like")
         path.open("rb").close()
         with safetensors.safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get(_KEY, "{}"))
@@ -114,7 +116,8 @@ def _content(path: Path, shown: str) -> tuple[Any, dict[str, Tensor]]:
 def _origin(about: dict[str, object]) -> Origin | None:
     """Return the origin that a model's own description names; None where that is none."""
     data_set, classes = about.get("data_set"), about.get("classes")
-    if not isinstance(classes, list) or not classes:
+    # labels are bytes
+    if not isinstance(classes, list) or not 0 < len(classes) <= 256:
         return None
     if not all(isinstance(name, str) and name for name in [data_set, *classes]):
         return None

@@ -30,6 +30,25 @@ _MARK = ".fashionboard-verify"
 _MARKED = re.compile(r"(\d+) (\d+) (\d+)")
 # seconds by which a process can seem to have begun otherwise, after the clock was set
 _CLOCK = 60
+# of `git rev-parse --local-env-vars`, those that lead to another repository, index or configuration
+_OF_A_REPOSITORY = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+}
 # prctl(2): the signal that a process gets when its parent ends
 _PR_SET_PDEATHSIG = 1
 # bytes that a small file takes on a disk, in a megabyte, and of DVC's databases beside what it keeps
@@ -164,11 +183,17 @@ def _ending_with_this_one() -> Callable[[], None] | None:
 
 def _environment() -> dict[str, str]:
     """Return an environment in which stages find this interpreter, and the mirror from another folder."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    own = _without_git_settings()
+    environment = {**own, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"}
     mirror = environment.get("FASHION_MNIST_MIRROR", "")
     if mirror and "://" not in mirror:
         environment["FASHION_MNIST_MIRROR"] = str(Path(mirror).expanduser().absolute())
     return environment
+
+
+def _without_git_settings() -> dict[str, str]:
+    """Return the environment without what leads to another repository, as it does in a hook of git's."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
 
 
 def run(command: list[str], folder: Path, problem: str) -> str:
@@ -177,6 +202,7 @@ def run(command: list[str], folder: Path, problem: str) -> str:
         done = subprocess.run(
             command,
             cwd=folder,
+            env=_without_git_settings(),
             capture_output=True,
             encoding="utf-8",
             errors="surrogateescape",

@@ -80,6 +80,9 @@ def describe(root: Path) -> Description:
     """
     path = root / "dataset.json"
     try:
+        if not path.is_file() and path.exists():
+            # a pipe would be waited for
+            raise ValueError
         fields = json.loads(path.read_text(encoding="utf-8"))
         description = Description(**{**fields, "classes": tuple(fields["classes"])})
         classes = description.classes

@@ -14,7 +14,7 @@ from fashionboard.transfer import Archive
 def take(archive: Archive, packed: Path) -> bool:
     """Write `archive` to the file `packed` and return True, if it was kept and is whole."""
     try:
-        content = keeping.read(_name(archive))
+        content = keeping.read(_name(archive), archive.size + 1)
     except (OSError, PathError) as error:
         _say(f"{archive.name}: {reason(error)}; not taken from there")
         return False

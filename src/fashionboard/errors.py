@@ -45,7 +45,9 @@ class PathError(FashionboardError):
 
 
 # what a full or protected disk says, wherever it is written to
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
+# what a file in a folder's place says, or a folder in a file's
+_KIND = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 # what is said to a user without permission, of reading and of writing
 _ACCESS = {errno.EACCES, errno.EPERM}
 
@@ -102,6 +104,10 @@ def run(main: Callable[[], None]) -> None:
         name = error.filename or "an output"
         if error.errno in _ACCESS:
             sys.exit(visible(f"error: {name} cannot be opened ({error.strerror}); give access"))
+        if error.errno in _KIND:
+            sys.exit(
+                visible(f"error: {name}: expected another kind of file ({error.strerror}); move it away")
+            )
         if error.errno not in _DISK:
             raise
         sys.exit(visible(f"error: {name} cannot be written ({error.strerror}); make room or give access"))

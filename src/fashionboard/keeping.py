@@ -27,8 +27,10 @@ def place(name: str) -> Path:
     return root().joinpath(*FOLDER, name)
 
 
-def read(name: str) -> bytes | None:
+def read(name: str, most: int | None = None) -> bytes | None:
     """Return the content of a kept file, None if there is none.
+
+    most: the bytes to read of one that is longer; all if None.
 
     Raises:
         PathError: a link lies on the way, or something else than a file in its place.
@@ -39,7 +41,8 @@ def read(name: str) -> bytes | None:
     if not path.exists():
         return None
     _refuse_all_but_files(path)
-    return path.read_bytes()
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def write(name: str, content: bytes) -> None:

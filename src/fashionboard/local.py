@@ -19,6 +19,8 @@ from fashionboard.errors import DataError
 PREFIX = "idx:"
 # of classes; labels are bytes, and a hundred can still be read in a figure
 _FEWEST, _MOST = 2, 100
+# characters of a name, of which a figure shows some twenty; bytes of all names
+_LONGEST, _LARGEST = 100, 100_000
 # what metrics/evaluate.json calls the mean of all classes
 _TAKEN = "macro"
 _ADVICE = "mend it and run `dvc repro`"
@@ -36,8 +38,13 @@ def folder(name: str, environ: Mapping[str, str]) -> Path:
     path = os.path.expanduser(name.removeprefix(PREFIX))  # noqa: PTH111 - Path's fails for an unknown ~user
     for start in ("", environ.get("DVC_ROOT", "")):
         found = Path(os.path.abspath(Path(start, path)))  # noqa: PTH100 - a link keeps its own name
-        if found.is_dir():
-            return found
+        try:
+            if found.is_dir():
+                return found
+        except OSError as error:
+            raise DataError(
+                f"data.dataset: expected a folder, found: {error.strerror}; name another"
+            ) from None
     raise DataError(f"data.dataset: expected a folder after {PREFIX}, found none at {path}; name another")
 
 
@@ -63,7 +70,14 @@ def read(folder: Path) -> tuple[Description, dict[Split, Images]]:
 
 def _classes(path: Path) -> tuple[str, ...]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if not path.is_file() and path.exists():
+            # a pipe would be waited for
+            raise DataError(f"{path}: expected a file, found none; {_ADVICE}")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise DataError(f"{path}: expected at most {_LARGEST:,} bytes, found more; {_ADVICE}")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); write a class a line there") from None
     except UnicodeDecodeError:
@@ -72,6 +86,9 @@ def _classes(path: Path) -> tuple[str, ...]:
     if not _FEWEST <= len(names) <= _MOST:
         raise DataError(f"{path}: expected {_FEWEST} to {_MOST} lines, found {len(names)}; {_ADVICE}")
     for number, name in enumerate(names, 1):
+        if len(name) > _LONGEST:
+            expected = f"a name of at most {_LONGEST} characters in line {number}"
+            raise DataError(f"{path}: expected {expected}, found {len(name):,}; {_ADVICE}")
         if not _can_be_shown(name) or name == _TAKEN:
             expected = f"a name without tabs and the like, other than {_TAKEN}"
             raise DataError(f"{path}: expected {expected} in line {number}, found {name!r}; {_ADVICE}")

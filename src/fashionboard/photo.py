@@ -15,6 +15,8 @@ from fashionboard.errors import PictureError
 
 # the largest value of a pixel that is no byte, in the order in which they are tried
 _TOPS = {"F": (1, 255, 65_535), "I": (255, 65_535), "I;16": (65_535,)}
+# what Pillow starts a program for, or reads under Windows alone
+_PROGRAMS = {"EPS", "WMF"}
 _STDERR = 2  # the file descriptor that C libraries write to
 
 
@@ -46,7 +48,8 @@ def _read(path: Path) -> Image.Image:
             # of much that does not matter here; a bomb that Pillow would only warn of does
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            Image.init()
+            with Image.open(path, formats=[name for name in Image.ID if name not in _PROGRAMS]) as picture:
                 return _on_white(picture)
     except UnidentifiedImageError:
         found = "something else" if status.st_size else "an empty file"

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Annotated
 
@@ -27,8 +27,17 @@ from fashionboard.validation import Score
 _SHOWN = 200
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What the reports of a training are held against: its steps, so many images and classes."""
+
+    steps: Sequence[int]
+    images: int
+    classes: int
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class _Score(_Strict):
@@ -41,9 +50,9 @@ class _Report(_Strict):
 
     step: Annotated[int, Field(ge=0, lt=2**63)]
     loss: float
-    positions: list[Annotated[int, Field(ge=0, lt=2**63)]]
+    positions: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1, max_length=4)]
     predicted: list[Annotated[int, Field(ge=0, lt=2**8)]]
-    confidence: list[float]
+    confidence: list[Annotated[float, Field(ge=0, le=1)]]
     validation: _Score | None
 
 
@@ -67,7 +76,7 @@ def save(key: str, state: Mapping[str, Tensor], reports: Sequence[Report]) -> No
     keeping.write(_name(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
-def load(key: str, state: Mapping[str, Tensor]) -> list[Report]:
+def load(key: str, state: Mapping[str, Tensor], expected: Expected) -> list[Report]:
     """Bring `state` to where the training was, say so, and return its reports.
 
     Returns an empty list, and changes nothing, if there is none. Likewise, and says so, if it is
@@ -79,7 +88,7 @@ def load(key: str, state: Mapping[str, Tensor]) -> list[Report]:
         saved = keeping.read(_name(key))
         if saved is None:
             return []
-        reports = _restore(saved, state)
+        reports = _restore(saved, state, expected)
         _say(f"an earlier run was stopped; going on after step {reports[-1].step}")
         return reports
     except PathError as error:
@@ -101,7 +110,7 @@ class _UnusableError(Exception):
     """What was saved cannot be used; the message says why."""
 
 
-def _restore(saved: bytes, state: Mapping[str, Tensor]) -> list[Report]:
+def _restore(saved: bytes, state: Mapping[str, Tensor], expected: Expected) -> list[Report]:
     """Bring `state` to what was saved and return the reports; change nothing if that cannot be.
 
     Raises:
@@ -118,12 +127,20 @@ def _restore(saved: bytes, state: Mapping[str, Tensor]) -> list[Report]:
             raise _UnusableError(f"expected one of {_platform()}, found one of {about.platform[:_SHOWN]}")
         reports = [_decode(report) for report in about.reports]
         restored = safetensors.torch.load(tensors)
-    except (ValueError, LookupError, TypeError, RuntimeError, SafetensorError):
+    except (ValueError, LookupError, TypeError, RuntimeError, SafetensorError, MemoryError):
         raise damaged from None
+    if [report.step for report in reports] != list(expected.steps[: len(reports)]):
+        raise damaged
+    if any(max(report.positions) >= expected.images for report in reports):
+        raise damaged
+    if any(max(report.predicted) >= expected.classes for report in reports):
+        raise damaged
     for name, tensor in state.items():
         found = restored.get(name)
         if found is None or (found.shape, found.dtype) != (tensor.shape, tensor.dtype):
             raise _UnusableError("expected a saved training, found that of another net")
+        if found.isnan().any():
+            raise damaged
     for name, tensor in state.items():
         tensor.copy_(restored[name])
     return reports

@@ -125,6 +125,13 @@ class Trainer:
                         running_loss, since = 0.0, 0
                     bar.update()
 
+    def steps(self, images: int) -> list[int]:
+        """Return the steps of all reports of a whole training on so many images."""
+        epoch = math.ceil(images / self._settings.batch_size)
+        every = self._settings.log_every
+        ends = [*range(every - 1, epoch - 1, every), epoch - 1]
+        return [number * epoch + end for number in range(self._settings.epochs) for end in ends]
+
     def kept(self) -> Network:
         """Return the net, once trained, with the weights that become the model: the last, or the best."""
         if self._best:

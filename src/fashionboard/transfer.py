@@ -25,6 +25,8 @@ from tqdm import tqdm
 # bytes a second, about 45 minutes for all four files; a source that is slower is given up
 MINIMUM_RATE = 10_000
 _BLOCK = 8192
+# of a length that a server tells, which Python can read
+_DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ def _folder_blocks(archive: Archive, folder: Path) -> Iterator[bytes]:
     try:
         if not folder.is_dir():
             raise SourceError("not a folder")
+        if not (folder / archive.name).is_file() and (folder / archive.name).exists():
+            raise SourceError("no ordinary file")
         with (folder / archive.name).open("rb") as file:
             _check_size(archive, os.fstat(file.fileno()).st_size)
             while block := file.read(_BLOCK):
@@ -152,7 +156,7 @@ def _check_answer(archive: Archive, response: requests.Response) -> None:
     if "html" in response.headers.get("Content-Type", "").lower():
         raise SourceError(f"found an HTML page, expected {archive.size:,} bytes of gzip")
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal():
+    if length.isdecimal() and len(length) < _DIGITS:
         _check_size(archive, int(length))
 
 

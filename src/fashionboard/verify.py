@@ -82,13 +82,15 @@ def verify(folder: Path) -> Verdict:
         PathError: a link is in the place of one of DVC's own files.
     """
     asked = clone.run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository")
-    root = Path(asked.strip())
+    root = Path(asked.removesuffix("\n"))
     lock = clone.run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
     recorded = dvcfiles.stages(lock)
     clone.follow_no_link(root)
     # a killed DVC may have left it empty
     rwlock.mend(root.resolve())
-    cache = Cache(root / clone.run([*clone.DVC, "cache", "dir"], root, "expected a DVC repository").strip())
+    cache = Cache(
+        root / clone.run([*clone.DVC, "cache", "dir"], root, "expected a DVC repository").removesuffix("\n")
+    )
     try:
         with clone.of(root) as copy:
             found = dvcfiles.stages(clone.reproduce(copy))

@@ -103,7 +103,7 @@ def test_a_kept_archive_of_any_size_is_read_no_further_than_its_own(
     root: Path, main: Path, good: str
 ) -> None:
     fetch(root, good, keep=True)
-    (path,) = (main / ".dvc" / "tmp" / "fashionboard").glob("*train-images*")
+    (path,) = main.glob("*train-images*")
     with path.open("r+b") as file:
         file.truncate(2**40)
     fetch(root, good, keep=True)

@@ -322,7 +322,7 @@ def test_what_never_ends_in_the_place_of_what_is_saved_is_not_read(
 _LOAD = """
 import sys
 from fashionboard import resume
-print(resume.load("key", {}))
+print(resume.load("key", {}, resume.Expected((), 0, 0)))
 """
 
 

@@ -116,8 +116,7 @@ def _content(path: Path, shown: str) -> tuple[Any, dict[str, Tensor]]:
 def _origin(about: dict[str, object]) -> Origin | None:
     """Return the origin that a model's own description names; None where that is none."""
     data_set, classes = about.get("data_set"), about.get("classes")
-    # labels are bytes
-    if not isinstance(classes, list) or not 0 < len(classes) <= 256:
+    if not isinstance(classes, list) or not classes:
         return None
     if not all(isinstance(name, str) and name for name in [data_set, *classes]):
         return None

@@ -123,9 +123,11 @@ def _folder_blocks(archive: Archive, folder: Path) -> Iterator[bytes]:
     try:
         if not folder.is_dir():
             raise SourceError("not a folder")
-        if not (folder / archive.name).is_file() and (folder / archive.name).exists():
+        path = folder / archive.name
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # a pipe would be waited for
             raise SourceError("no ordinary file")
-        with (folder / archive.name).open("rb") as file:
+        with path.open("rb") as file:
             _check_size(archive, os.fstat(file.fileno()).st_size)
             while block := file.read(_BLOCK):
                 yield block

@@ -67,6 +67,9 @@ class Life:
     def edit(self) -> None:
         """Change the code, so that the same parameters give other results."""
         path = self._repository.path / "train.py"
+        if not path.exists():
+            # a run was killed while DVC had the workspace's changes in a stash
+            self.reset()
         gain = f"GAIN = {self._chance.randrange(1, 9)}"
         path.write_text(re.sub(r"GAIN = \d+", gain, path.read_text()))
 
@@ -81,6 +84,9 @@ class Life:
 
     def reset(self) -> None:
         """Take the workspace back to the last commit."""
+        # a killed DVC leaves git's locks, too
+        self._repository.run("fashionboard", "restore", check=False)
+        (self._repository.path / ".git" / "index.lock").unlink(missing_ok=True)
         self._repository.git("reset", "-q", "--hard")
         self._dvc("checkout", "-q", "-f")
 

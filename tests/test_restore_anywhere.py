@@ -17,16 +17,17 @@ from fashionboard.errors import FashionboardError
 from fashionboard.kept import Kept
 from tests.repository import Repository
 
-# DVC's own command, killed where the person's changes are in a ref of its own alone
+# DVC's own command, killed after its first checkout that discards changes, or after its commit
 KILLED = """
 import os, signal, sys
 from scmrepo.git import Git
-checkout = Git.checkout
+name = sys.argv.pop(1)
+method = getattr(Git, name)
 def once(self, *arguments, **options):
-    checkout(self, *arguments, **options)
-    if options.get("force"):
+    method(self, *arguments, **options)
+    if name == "commit" or options.get("force"):
         os.kill(os.getpid(), signal.SIGKILL)
-Git.checkout = once
+setattr(Git, name, once)
 from dvc.cli import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -55,9 +56,9 @@ def kept(repository: Repository) -> dict[str, str]:
     return found
 
 
-def kill(repository: Repository, *arguments: str) -> None:
-    """Run DVC and kill it where only its own ref holds what a person has changed."""
-    done = repository.run(sys.executable, "-c", KILLED, "exp", "run", *arguments, check=False)
+def kill(repository: Repository, *arguments: str, after: str = "checkout") -> None:
+    """Run DVC and kill it: by default where only its own ref holds what a person has changed."""
+    done = repository.run(sys.executable, "-c", KILLED, after, "exp", "run", *arguments, check=False)
     assert done.returncode == -signal.SIGKILL, done.stdout
 
 
@@ -82,6 +83,17 @@ def test_changes_that_only_a_killed_run_holds_are_in_the_stash_also_after_a_comm
     assert "`git stash pop`" in back(small)
     small.git("checkout", "stash@{0}", "--", "notes")
     assert (small.path / "notes").read_text() == "mine\n"
+
+
+def test_an_experiments_own_commit_becomes_no_part_of_the_branch(small: Repository) -> None:
+    head = small.git("rev-parse", "HEAD")
+    (small.path / "notes").write_text("mine\n")
+    kill(small, "-S", "s=5", after="commit")
+    assert small.git("rev-parse", "HEAD") != head
+    assert "on branch main" in back(small)
+    assert small.git("rev-parse", "HEAD") == head
+    assert (small.path / "notes").read_text() == "mine\n"
+    assert "up to date" in small.dvc("status")
 
 
 def test_changes_beside_a_repository_in_a_subfolder_are_kept(made: Path, tmp_path: Path) -> None:

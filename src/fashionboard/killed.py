@@ -150,7 +150,8 @@ def _remove_stale(lock: Path) -> None:
 def attach(git: Git) -> str | None:
     """Go back to the branch that a killed run has left, and return it; None if HEAD stays as it is.
 
-    What was committed since becomes part of the branch. A HEAD that a person has detached stays so.
+    What a person has committed since becomes part of the branch, an experiment's commit does not. A HEAD
+    that a person has detached stays so.
 
     Raises:
         RestoreError: the branch has moved elsewhere meanwhile.
@@ -171,9 +172,16 @@ def attach(git: Git) -> str | None:
             f"HEAD: expected {branch} or a commit after it, found {head[:7]}, which is not on it; keep what "
             f"was committed with `git switch -c NAME`, or go back with `git switch {branch}`"
         )
-    git.ask("update-ref", "-m", f"restore: go back to {branch}", ref, head, tip)
+    if not _is_experiment(git, head):
+        git.ask("update-ref", "-m", f"restore: go back to {branch}", ref, head, tip)
     git.ask("symbolic-ref", "-m", f"restore: go back to {branch}", "HEAD", ref)
     return branch
+
+
+def _is_experiment(git: Git, commit: str) -> bool:
+    """Tell whether DVC has made a commit, as the result of an experiment that it may not have named yet."""
+    named = commit in git.refs("refs/exps").values()
+    return named or git.ask("log", "-1", "--format=%s", commit).startswith("dvc: commit experiment ")
 
 
 def _left(git: Git) -> str | None:

@@ -231,6 +231,15 @@ def test_outputs_that_git_keeps_and_lock_files_in_folders_come_back(small: Repos
     assert "up to date" in small.dvc("status")
 
 
+def test_what_an_experiment_holds_is_not_kept_once_more(small: Repository) -> None:
+    small.dvc("exp", "run", "-q", "-n", "five", "-S", "s=5")
+    assert "5" in (small.path / "params.yaml").read_text()
+    assert "Kept" not in back(small)
+    small.dvc("exp", "apply", "five")
+    assert "Kept" not in back(small)
+    assert (small.path / "params.yaml").read_text() == "s: 0\n"
+
+
 def test_line_ends_of_a_persons_choice_are_no_change(small: Repository) -> None:
     small.git("config", "core.autocrlf", "true")
     for name in ("params.yaml", "dvc.lock"):

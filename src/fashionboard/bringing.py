@@ -41,11 +41,18 @@ def settle(git: Git, root: Path, kept: Kept) -> None:
         if private.is_file(path) and path.read_bytes() in wanted:
             git.ask("reset", "--quiet", "HEAD", "--", name)
             continue
-        if private.is_file(path) and not path.stat().st_size:
+        if private.is_file(path) and (not path.stat().st_size or _is_committed(git, name)):
             path.unlink()
         elif os.path.lexists(path):
             kept.move(name)
         git.ask("checkout", "--quiet", "HEAD", "--", name)
+
+
+def _is_committed(git: Git, name: str) -> bool:
+    """Tell whether the bytes of a file are in a commit of an experiment, a branch or a tag."""
+    found = git.ask("hash-object", "--", name).strip()
+    kinds = ("--glob=refs/exps", "--branches", "--tags")
+    return bool(git.ask("log", "-1", "--format=%H", f"--find-object={found}", "-m", *kinds).strip())
 
 
 def _listed(git: Git) -> set[str]:

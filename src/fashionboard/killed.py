@@ -17,10 +17,13 @@ import psutil
 
 from fashionboard import at_work, private
 from fashionboard.errors import FashionboardError, reason
+from fashionboard.kept import Kept
 
 _EXEC = "refs/exps/exec/"
 _MERGE = f"{_EXEC}EXEC_MERGE"
 _STASH = "refs/exps/stash"
+# the folder for what only a run's own refs held
+FROM_RUN = "from-the-run"
 _RUN = (_MERGE, f"{_EXEC}EXEC_HEAD", f"{_EXEC}EXEC_BASELINE", f"{_EXEC}EXEC_BRANCH", _STASH)
 # the arguments of a run, which DVC adds to git's index
 ARGUMENTS = ".dvc/tmp/repro.dat"
@@ -196,31 +199,33 @@ def _left(git: Git) -> str | None:
     return None
 
 
-def keep_changes(git: Git, own: Collection[str]) -> list[str]:
-    """Put into git's stash what a person changed and only a killed run's own refs still hold.
+def keep_changes(git: Git, kept: Kept, own: Collection[str]) -> list[str]:
+    """Write what a person changed and only a killed run's own refs still hold to the folder for that.
 
-    own: paths of files that DVC itself changes before a run. Returns the paths of what is in the stash
+    own: paths of files that DVC itself changes before a run. Returns the paths of what is in git's stash
     alone, from the top of the git repository.
     """
     head, top, prefix = git.ask("rev-parse", "HEAD"), git.top, git.prefix
     ours = {f"{prefix}{path}" for path in own}
     held: dict[str, bytes | None] = {}
+    stashed: list[str] = []
     found = git.refs("refs/stash", _MERGE, _STASH)
     for ref in sorted(found, key=["refs/stash", _MERGE, _STASH].index):
         commit = found[ref]
         if ref == "refs/stash" and git.ask("rev-parse", f"{commit}^1") != head:
             continue  # an older one, of the person's own
-        lost = {
-            path: content
-            for path in git.ask("diff", "--name-only", "-z", f"{commit}^1", commit).split("\0")
-            if path and path != f"{prefix}{ARGUMENTS}" and not (ref == _STASH and path in ours)
-            if (content := git.content(f"{commit}:{path}")) not in _here(git, top, path)
-            if path not in held or held[path] != content
-        }
-        if lost and ref != "refs/stash":
-            git.ask("stash", "store", "--message", "what a killed dvc exp run had", commit)
-        held |= lost
-    return list(held)
+        for path in git.ask("diff", "--name-only", "-z", f"{commit}^1", commit).split("\0"):
+            content = git.content(f"{commit}:{path}")
+            if path in ("", f"{prefix}{ARGUMENTS}") or (ref == _STASH and path in ours):
+                continue
+            if content in _here(git, top, path) or (path in held and held[path] == content):
+                continue
+            held[path] = content
+            if ref == "refs/stash":
+                stashed.append(path)
+            elif content is not None:
+                kept.write(f"{FROM_RUN}/{path}", content)
+    return stashed
 
 
 def _here(git: Git, top: Path, path: str) -> list[bytes | None]:

@@ -120,7 +120,7 @@ def _restore(root: Path, kept: Kept) -> Restored:
     killed.check(git)
     rwlock.mend(root)
     killed.unlock(git)
-    stashed = killed.keep_changes(git, (LOCK, PARAMS))
+    stashed = killed.keep_changes(git, kept, (LOCK, PARAMS))
     branch = killed.attach(git)
     killed.forget(git, root)
     bringing.settle(git, root, kept)

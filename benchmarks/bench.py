@@ -1,4 +1,4 @@
-"""How fast the project is: the table that README and benchmarks/README.md quote.
+"""How fast the project is: the table in benchmarks/README.md.
 
     make bench        about 20 minutes; needs the data set's files (FASHION_MNIST_MIRROR)
 
@@ -65,7 +65,7 @@ def _files() -> Path:
         return Path(named)
     raise SystemExit(
         "error: expected FASHION_MNIST_MIRROR to be the absolute path of a folder with the four .gz files, "
-        f"found {named or 'nothing'!r}; see README, 'Working offline'"
+        f"found {named or 'nothing'!r}; see docs/offline.md"
     )
 
 

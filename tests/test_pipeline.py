@@ -267,8 +267,9 @@ def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repositor
     (header, *rows) = csv.reader(shown.splitlines())
     (row,) = (dict(zip(header, row, strict=True)) for row in rows if "faster" in row)
     assert float(row["accuracy"]) == pytest.approx(metrics(changing, "evaluate")["accuracy"], abs=1e-4)
-    # what the README leaves of the columns
-    (dropped,) = re.findall(r"dvc exp show .*--drop '([^']+)'", (root / "README.md").read_text())
+    # what the page leaves of the columns
+    page = (root / "docs" / "experiments.md").read_text()
+    (dropped,) = re.findall(r"dvc exp show .*--drop '([^']+)'", page)
     (header, *_) = csv.reader(changing.dvc("exp", "show", "--csv", "--drop", dropped).splitlines())
     left = {name for name in header if "." not in name}
     assert {"accuracy", "loss", "expected_calibration_error", "training_loss"} <= left

@@ -38,7 +38,7 @@ def test_dvc_plots_draw_loss_precision_recall_confusion_and_the_picture(
     ran.dvc("plots", "show", "--out", str(tmp_path / "plots"))
     file = tmp_path / "plots" / "index.html"
     asked = " ".join(_SCRIPT.findall(file.read_text()))
-    # what README says that the page takes from the network
+    # what docs/experiments.md says that the page takes from the network
     assert all(f"/{name}@" in asked for name in ("vega", "vega-lite", "vega-embed"))
     (tmp_path / "plots" / "vega.js").write_text(vl_convert.javascript_bundle(_VEGA))
     offline = _SCRIPT.sub("", file.read_text())

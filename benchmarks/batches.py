@@ -4,7 +4,7 @@
 
 WAY: `portable` or `native`, the project's loop with that arithmetic; `plain`, PyTorch's own on tensors that
 are in memory, normalised, with torch's own settings but for the number of threads. Prints a line of JSON:
-steps a second by batch size, for the tutorial's net, and for the larger one as docs/experiments.md trains it (`cnn`).
+steps a second by batch size, for the tutorial's net, and for the recipe of docs/experiments.md (`cnn`).
 """
 
 import json

@@ -68,8 +68,8 @@ torture: $(READY) ## kill stages and DVC at 200 random moments each; run it in 1
 test: $(READY) ## run all tests
 	@pytest --numprocesses 2 --dist loadfile
 
-checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories
-	@pytest --numprocesses 2 tests/check_emulated.py tests/check_damaged.py
+checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories, the pages
+	@pytest --numprocesses 2 tests/check_emulated.py tests/check_damaged.py tests/check_docs.py
 
 damage: $(READY) ## look at 2,000 damaged repositories, and at each while a board is open
 	@DAMAGED=2000 pytest --numprocesses 2 tests/check_damaged.py

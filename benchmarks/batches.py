@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from fashionboard import arithmetic
+from fashionboard.base import arithmetic
 
 WAY, DEVICE = sys.argv[1:]
 arithmetic.prepare()
@@ -22,7 +22,10 @@ import torch
 from torch import optim
 from torch.nn import functional
 
-from fashionboard import compute, dataset, network, params, training
+from fashionboard.base import params
+from fashionboard.data import dataset
+from fashionboard.network import compute, nets
+from fashionboard.training import loop
 
 # steps that are timed, of each batch size
 _STEPS = {4: 2000, 64: 200, 1024: 20}
@@ -41,8 +44,8 @@ _RECIPE = {
 def ours(images: dataset.Images, settings: params.Train) -> float:
     """Return steps a second of the second interval: what is done once was done in the first."""
     compute.configure(DEVICE, settings.threads, settings.batch_size)
-    net = network.initial(settings.seed, model=settings.model).to(settings.device)
-    reports = training.Trainer(net, settings).train(images)
+    net = nets.initial(settings.seed, model=settings.model).to(settings.device)
+    reports = loop.Trainer(net, settings).train(images)
     next(reports)
     started = time.perf_counter()
     next(reports)
@@ -52,11 +55,11 @@ def ours(images: dataset.Images, settings: params.Train) -> float:
 def plain(images: dataset.Images, settings: params.Train) -> float:
     """Return steps a second of the tutorial's loop on tensors that are on the device already."""
     torch.set_num_threads(settings.threads)
-    net = network.initial(settings.seed).to(settings.device)
+    net = nets.initial(settings.seed).to(settings.device)
     optimizer = optim.SGD(net.parameters(), lr=settings.lr, momentum=settings.momentum)
-    pixels = network.normalise(torch.from_numpy(images.pixels)).to(settings.device)
+    pixels = nets.normalise(torch.from_numpy(images.pixels)).to(settings.device)
     labels = torch.from_numpy(images.labels).to(settings.device, torch.int64)
-    order = torch.from_numpy(training.order(len(images), settings.seed, 0)).to(settings.device)
+    order = torch.from_numpy(loop.order(len(images), settings.seed, 0)).to(settings.device)
     for step, positions in enumerate(order.split(settings.batch_size)[: 2 * settings.log_every]):
         if step == settings.log_every:
             started = time.perf_counter()

@@ -98,10 +98,10 @@ def measure(folder: Path) -> dict[str, float]:
     """Build the view of a repository in this process and poll; seconds, bytes, and shares of a core."""
     began = time.perf_counter()
     from fashionboard.board.board import Board
-    from fashionboard.board.fetch import opened
-    from fashionboard.board.selection import Request
     from fashionboard.board.view import View
-    from fashionboard.dvcfiles import Cache
+    from fashionboard.repository.dvcfiles import Cache
+    from fashionboard.repository.fetch import opened
+    from fashionboard.repository.revisions import Request
 
     with opened(folder) as repo, View(folder / ".dvc" / "tmp" / "view") as view:
         imported = time.perf_counter()

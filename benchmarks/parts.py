@@ -137,7 +137,7 @@ def main(stage: str) -> None:
     builtins.__import__ = measured(clock, "imports", plain_import)
     with clock.part("imports"):
         module = importlib.import_module(f"stages.{stage}")
-        from fashionboard import arithmetic, params
+        from fashionboard.base import arithmetic, params
     # as the stage does it, which is too late once torch is imported
     arithmetic.choose(
         getattr(getattr(params.load(Path("params.yaml")), stage, None), "arithmetic", "portable")

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.figure import Figure
-from fashionboard import processor
+from fashionboard.base import processor
 
 _PARTS = ("imports", "reading", "computing", "figures", "events", "outputs", "other")
 _PACKAGES = ("torch", "torchvision", "tensorboard", "dvc", "matplotlib", "numpy", "scikit-learn")

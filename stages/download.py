@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from fashionboard import dataset, download, drawn, errors, local, params
+from fashionboard.base import errors, params
+from fashionboard.data import dataset
+from fashionboard.sources import download, drawn, own
 
 OUT = Path("data/raw")
 
@@ -15,8 +17,8 @@ def main() -> None:
         train = drawn.draw(wanted.train_images, wanted.seed, "train")
         test = drawn.draw(wanted.test_images, wanted.seed, "test")
         dataset.save(OUT, drawn.DESCRIPTION, {"train": train, "test": test})
-    elif settings.dataset.startswith(local.PREFIX):
-        about, splits = local.read(local.folder(settings.dataset, os.environ))
+    elif settings.dataset.startswith(own.PREFIX):
+        about, splits = own.read(own.folder(settings.dataset, os.environ))
         dataset.save(OUT, about, splits)
     else:
         sources = download.sources(settings.mirrors, os.environ)

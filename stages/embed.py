@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from fashionboard import dataset, errors, inputs, params, projector
-from fashionboard.events import EventWriter
+from fashionboard.base import errors, inputs, params
+from fashionboard.data import dataset
+from fashionboard.events import projector
+from fashionboard.events.events import EventWriter
 
 RAW = Path("data/raw")
 OUT = Path("runs/embed")

@@ -3,7 +3,8 @@
 import itertools
 from pathlib import Path
 
-from fashionboard import arithmetic, dataset, errors, inputs, outputs, params
+from fashionboard.base import arithmetic, errors, inputs, outputs, params
+from fashionboard.data import dataset
 
 RAW = Path("data/raw")
 MODEL = Path("models/net.safetensors")
@@ -16,15 +17,18 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).train
     arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
-    from fashionboard import checkpoint, compute, figures, graph, network, progress, resume, validation
-    from fashionboard.events import EventWriter
-    from fashionboard.training import Trainer, first_batch
+    from fashionboard.events import graph
+    from fashionboard.events.events import EventWriter
+    from fashionboard.figures import examples
+    from fashionboard.network import checkpoint, compute, nets
+    from fashionboard.training import progress, resume, validation
+    from fashionboard.training.loop import Trainer, first_batch
 
     device = compute.configure(settings.device, settings.threads, settings.batch_size)
     about = dataset.describe(RAW)
     images, held_out = validation.hold_out(dataset.load(RAW, "train"), settings.validation, settings.seed)
     key, classes = inputs.key("train", settings), about.classes
-    net = network.initial(settings.seed, len(classes), settings.model)
+    net = nets.initial(settings.seed, len(classes), settings.model)
     traced = graph.trace(net, first_batch(images, settings))
     trainer = Trainer(net.to(device), settings)
     expected = resume.Expected(trainer.steps(len(images)), len(images), len(classes))
@@ -36,7 +40,7 @@ def main() -> None:
         events.graph(traced)
         for report in itertools.chain(reports[:], trainer.train(images, held_out, after)):
             shown = images.pixels[report.positions], images.labels[report.positions]
-            picture = figures.predictions(*shown, report.predicted, report.confidence, classes)
+            picture = examples.predictions(*shown, report.predicted, report.confidence, classes)
             events.scalar("training loss", report.loss, report.step)
             if report.validation:
                 events.scalar("validation loss", report.validation.loss, report.step)

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from fashionboard import card, dataset, errors, figures, images, inputs, params
-from fashionboard.events import EventWriter
+from fashionboard.base import errors, inputs, params
+from fashionboard.data import dataset
+from fashionboard.events import images
+from fashionboard.events.events import EventWriter
+from fashionboard.figures import card, examples
 
 RAW = Path("data/raw")
 OUT = Path("runs/visualize")
@@ -19,9 +22,9 @@ def main() -> None:
         events.image("four_fashion_mnist_images", images.grid(four.pixels, columns=4))
         events.image(
             "class_grid",
-            figures.class_grid(of_each.pixels, of_each.labels, about.classes, settings.images_per_class),
+            examples.class_grid(of_each.pixels, of_each.labels, about.classes, settings.images_per_class),
         )
-        events.image("class_balance", figures.class_balance(train.labels, test.labels, about.classes))
+        events.image("class_balance", examples.class_balance(train.labels, test.labels, about.classes))
         events.text("data_set", card.markdown(about, train, test))
 
 

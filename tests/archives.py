@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fashionboard import download, idx, transfer
+from fashionboard.data import idx
+from fashionboard.sources import download, transfer
 
 TIMEOUT = 1.0
 PATHS = [archive.path for archive in download.OFFICIAL]
@@ -49,7 +50,8 @@ _FETCH = """
 import os
 import sys
 from pathlib import Path
-from fashionboard import download, errors
+from fashionboard.sources import download
+from fashionboard.base import errors
 from tests.archives import ARCHIVES, TIMEOUT
 root, *sources = sys.argv[1:]
 errors.run(lambda: download.fetch(Path(root), sources, TIMEOUT, 0, ARCHIVES, "DVC_ROOT" in os.environ))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from fashionboard import arithmetic
+from fashionboard.base import arithmetic
 
 arithmetic.prepare()
 arithmetic.choose("portable")
@@ -22,20 +22,12 @@ from dataclasses import asdict
 import numpy as np
 import torch
 
-from fashionboard import (
-    calibration,
-    compute,
-    drawn,
-    evaluation,
-    histograms,
-    inference,
-    network,
-    photo,
-    picture,
-    training,
-    validation,
-)
-from fashionboard.dataset import CLASSES
+from fashionboard.data.dataset import CLASSES
+from fashionboard.evaluation import calibration, histograms, scores
+from fashionboard.network import compute, inference, nets
+from fashionboard.predict import decode, image
+from fashionboard.sources import drawn
+from fashionboard.training import loop, validation
 from tests.settings import MODERN, settings
 from tests.test_picture import on_page
 
@@ -79,33 +71,33 @@ def trained(changes: dict[str, object]) -> str:
     compute.configure("cpu", wanted.threads, wanted.batch_size)
     images = drawn.draw(max(200, wanted.batch_size), seed=0, split="train")
     images, held_out = validation.hold_out(images, wanted.validation, seed=0)
-    net = network.initial(0, model=wanted.model)
-    trainer = training.Trainer(net, wanted)
+    net = nets.initial(0, model=wanted.model)
+    trainer = loop.Trainer(net, wanted)
     report = next(trainer.train(images, held_out))
     return digest(*asdict(report).values(), *trainer.kept().state_dict().values())
 
 
 def evaluated(model: str, batch_size: int, threads: int) -> Iterator[tuple[str, str]]:
     compute.configure("cpu", threads, batch_size)
-    net, images = network.initial(1, model=model), drawn.draw(40, seed=0, split="test")
+    net, images = nets.initial(1, model=model), drawn.draw(40, seed=0, split="test")
     name = f"{model} on {batch_size}, {threads} threads"
     with histograms.activations(net) as activations:
         logs = inference.log_probabilities(net, images.pixels, batch_size)
     yield f"{name}: log probabilities", digest(logs)
     yield f"{name}: features", digest(inference.features(net, images.pixels, batch_size))
     # further apart than those of a net that was not trained
-    probabilities, predicted, confidence = evaluation.decide(4 * logs)
+    probabilities, predicted, confidence = scores.decide(4 * logs)
     bins = calibration.measure(confidence, predicted == images.labels)
     yield f"{name}: decisions", digest(probabilities, predicted, confidence)
-    yield f"{name}: summary", digest(evaluation.summarise(logs, images.labels, CLASSES))
+    yield f"{name}: summary", digest(scores.summarise(logs, images.labels, CLASSES))
     yield f"{name}: calibration", digest(*asdict(bins).values(), bins.error)
     buckets = [*activations.values(), *histograms.weights(net).values()]
     yield f"{name}: histograms", digest(*(each for bucket in buckets for each in bucket))
     yield (
         f"{name}: curves",
         digest(
-            *evaluation.pr_counts_by_class(probabilities, images.labels, CLASSES, 127).values(),
-            evaluation.curve_points(probabilities, images.labels, CLASSES),
+            *scores.pr_counts_by_class(probabilities, images.labels, CLASSES, 127).values(),
+            scores.curve_points(probabilities, images.labels, CLASSES),
         ),
     )
 
@@ -127,12 +119,12 @@ def pictures(folder: Path) -> Iterator[tuple[str, str]]:
     for number, garment in enumerate(garments):
         path = folder / f"{number}.jpg"
         on_page(garment, 40 + number, scale=3 + number).save(path, quality=60 + 3 * number)
-        yield f"picture {number}", digest(picture.convert(photo.read(path)).pixels)
+        yield f"picture {number}", digest(image.convert(decode.read(path)).pixels)
 
 
 def main() -> None:
     found = {f"trained: {name}": trained(changes) for name, changes in TRAININGS.items()}
-    for model in network.MODELS:
+    for model in nets.MODELS:
         for batch_size, threads in ((1, 1), (20, 2), (40, 1), (40, 2)):
             found.update(evaluated(model, batch_size, threads))
     found.update(functions())

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests import own, ssh
+from tests import folders, ssh
 from tests.repository import Repository
 from tests.test_docs import commands
 
@@ -127,7 +127,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, root: Path, server: ssh.Ser
     """A reader with all that the pages take for granted: a picture, files, a server, an experiment."""
     reader = Reader(tmp_path_factory.mktemp("reader"), root)
     shutil.copytree(server.home / ".ssh", reader.home / ".ssh")
-    own.write(reader.clone.path / "letters", ["a", "b", "c"], each=100)
+    folders.write(reader.clone.path / "letters", ["a", "b", "c"], each=100)
     picture = Image.new("RGB", (64, 64), "white")
     picture.paste("black", (20, 10, 50, 60))
     picture.save(reader.clone.path / "boot.jpg")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import processor
+from fashionboard.base import processor
 from tests.emulation import EPYC, HASWELL, MISSING, NEHALEM, REASON, Processor, python
 from tests.repository import Repository
 from tests.test_dvc_yaml import STAGES

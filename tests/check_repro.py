@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torchvision.datasets import FashionMNIST
 
-from fashionboard.dataset import CLASSES
+from fashionboard.data.dataset import CLASSES
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from fashionboard import arithmetic
+from fashionboard.base import arithmetic
 
 # a shell's background and `nohup` have these ignored, and so would each program that is tested
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -20,8 +20,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from fashionboard import canvas, dataset, drawn
-from fashionboard.dataset import Images
+from fashionboard.data import dataset
+from fashionboard.data.dataset import Images
+from fashionboard.figures import canvas
+from fashionboard.sources import drawn
 from tests import small as small_repository
 from tests.repository import Repository
 

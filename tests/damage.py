@@ -10,15 +10,15 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from fashionboard import errors
+from fashionboard.base import errors
+from fashionboard.base.errors import FashionboardError
 from fashionboard.board import session
 from fashionboard.board.board import Board
-from fashionboard.board.selection import Request
 from fashionboard.board.session import Options
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.dvcfiles import Cache
-from fashionboard.errors import FashionboardError
+from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.revisions import Request
 from tests.plain import plain
 from tests.repository import Repository
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
-from fashionboard import arithmetic
+from fashionboard.base import arithmetic
 
 _PARTS = (
     "src",

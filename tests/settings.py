@@ -1,6 +1,6 @@
 """Parameters of the train stage for small trainings: the tutorial's but for how often they report."""
 
-from fashionboard.params import Train
+from fashionboard.base.params import Train
 
 _DEFAULTS = {
     "seed": 0,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import arithmetic, processor
+from fashionboard.base import arithmetic, processor
 from tests.repository import without_settings
 
 # what a person's environment may hold
@@ -29,12 +29,12 @@ NO_FMA = "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX2_Usable,-FMA_Usable"
 PROGRAM = """
 import sys
 sys.path.insert(0, "src")
-from fashionboard import arithmetic
+from fashionboard.base import arithmetic
 arithmetic.prepare()
 arithmetic.choose(sys.argv[1])
 import hashlib, json, math, os
 import numpy as np, torch
-from fashionboard import compute
+from fashionboard.network import compute
 compute.configure("cpu", 2, batch_size=64)
 x = np.random.default_rng(0).standard_normal(100_000)
 square = torch.from_numpy(x).float().reshape(250, 400)

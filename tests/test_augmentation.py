@@ -3,8 +3,9 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from fashionboard import augmentation, network, training
-from fashionboard.dataset import Images
+from fashionboard.data.dataset import Images
+from fashionboard.network import nets
+from fashionboard.training import augmentation, loop
 
 
 def test_an_image_is_mirrored_and_then_moved() -> None:
@@ -51,8 +52,8 @@ def test_batches_are_augmented_image_by_image(images: Images, batch_size: int) -
     pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)
     positions = torch.from_numpy(np.random.default_rng(0).integers(0, len(images), 9000))
     changes = augmentation.draw(9000, seed=0, epoch=0)
-    found = list(training.batches(pixels, labels, positions, batch_size, changes))
+    found = list(loop.batches(pixels, labels, positions, batch_size, changes))
     together = torch.cat([inputs for inputs, _, _ in found])
-    assert torch.equal(together, network.normalise(augmentation.flip_shift(pixels[positions], changes)))
+    assert torch.equal(together, nets.normalise(augmentation.flip_shift(pixels[positions], changes)))
     assert torch.equal(torch.cat([targets for _, targets, _ in found]), labels[positions])
     assert torch.equal(torch.cat([at for _, _, at in found]), positions)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from fashionboard import calibration
+from fashionboard.evaluation import calibration
 
 
 def plain(confidence: list[float], right: list[bool], bins: int) -> float:

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fashionboard import card, download, drawn
-from fashionboard.dataset import Description, Images
+from fashionboard.data.dataset import Description, Images
+from fashionboard.figures import card
+from fashionboard.sources import download, drawn
 from tests import rendered
 
 HOSTILE = (

@@ -8,16 +8,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from fashionboard import checkpoint, network
-from fashionboard.errors import ModelError
+from fashionboard.base.errors import ModelError
+from fashionboard.network import checkpoint, nets
 from tests import rights
 
 ORIGIN = checkpoint.Origin("drawn", ("a", "b", "ü/c"))
 
 
-@pytest.mark.parametrize("model", network.MODELS)
+@pytest.mark.parametrize("model", nets.MODELS)
 def test_the_net_comes_back_whole(tmp_path: Path, model: str) -> None:
-    net = network.initial(3, 3, model)
+    net = nets.initial(3, 3, model)
     # as in a training: the statistics of a batch are no longer those at first
     net(torch.ones(2, 1, 28, 28))
     checkpoint.save(tmp_path / "net.safetensors", net, ORIGIN)
@@ -29,10 +29,10 @@ def test_the_net_comes_back_whole(tmp_path: Path, model: str) -> None:
 
 
 def test_a_file_says_of_itself_what_it_is(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "net", network.initial(3, classes=3), ORIGIN)
+    checkpoint.save(tmp_path / "net", nets.initial(3, classes=3), ORIGIN)
     net, origin = checkpoint.load_with_origin(tmp_path / "net")
     assert origin == ORIGIN
-    expected = network.initial(3, classes=3).state_dict()
+    expected = nets.initial(3, classes=3).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in net.state_dict().items())
 
 
@@ -63,14 +63,14 @@ def test_what_is_no_safetensors_is_refused(tmp_path: Path, content: bytes) -> No
 
 
 def test_a_truncated_model_is_refused(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "net", network.initial(0, 3), ORIGIN)
+    checkpoint.save(tmp_path / "net", nets.initial(0, 3), ORIGIN)
     (tmp_path / "net").write_bytes((tmp_path / "net").read_bytes()[:-1])
     with pytest.raises(ModelError, match="expected a safetensors file"):
         checkpoint.load(tmp_path / "net")
 
 
 def test_a_model_of_another_data_set_is_refused_where_that_matters(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "net", network.initial(0, 3), ORIGIN)
+    checkpoint.save(tmp_path / "net", nets.initial(0, 3), ORIGIN)
     with pytest.raises(
         ModelError, match="expected a model of real with 3 classes, found one of drawn with 3"
     ):
@@ -99,7 +99,7 @@ NESTED = "[" * 100_000 + "]" * 100_000
 def described(path: Path, about: object) -> Path:
     """Write the weights of a net of ten classes, with something said of them; a text is taken as it is."""
     text = about if isinstance(about, str) else json.dumps(about)
-    safetensors.torch.save_file(network.initial(0).state_dict(), path, {"fashionboard": text})
+    safetensors.torch.save_file(nets.initial(0).state_dict(), path, {"fashionboard": text})
     return path
 
 
@@ -160,7 +160,7 @@ def test_a_count_of_classes_that_the_weights_do_not_have_is_refused(tmp_path: Pa
 
 @rights.needed
 def test_a_model_without_permission_is_said_to_be_one(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "net", network.initial(0, 3), ORIGIN)
+    checkpoint.save(tmp_path / "net", nets.initial(0, 3), ORIGIN)
     (tmp_path / "net").chmod(0)
     program = (
         "import sys, pathlib; from fashionboard import checkpoint, errors;"
@@ -173,7 +173,7 @@ def test_a_model_without_permission_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    net = network.initial(0, 3)
+    net = nets.initial(0, 3)
     torch.nn.init.constant_(net.get_parameter("fc1.bias"), float("nan"))
     checkpoint.save(tmp_path / "net", net, ORIGIN)
     with pytest.raises(ModelError, match="finite"):
@@ -181,7 +181,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_variance_below_zero_is_refused(tmp_path: Path) -> None:
-    net = network.initial(0, 3, model="cnn")
+    net = nets.initial(0, 3, model="cnn")
     net.get_buffer("block2.norm.running_var")[5] = -1
     checkpoint.save(tmp_path / "net", net, ORIGIN)
     with pytest.raises(ModelError, match="its tensors are not such as Cnn has"):
@@ -189,6 +189,6 @@ def test_a_variance_below_zero_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_of_other_shapes_are_refused(tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "net", network.initial(0, 4), ORIGIN)
+    checkpoint.save(tmp_path / "net", nets.initial(0, 4), ORIGIN)
     with pytest.raises(ModelError, match="its tensors are not such as Net has"):
         checkpoint.load(tmp_path / "net")

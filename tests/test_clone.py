@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fashionboard import clone
-from fashionboard.clone import VerifyError
-from fashionboard.errors import PathError
+from fashionboard.base.errors import PathError
+from fashionboard.verify import clone
+from fashionboard.verify.clone import VerifyError
 from tests import hostile, rights
 
 # no process has such a number

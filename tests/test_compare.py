@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fashionboard import compare
-from fashionboard.compare import Difference
-from fashionboard.dvcfiles import Cache
-from fashionboard.events import EventWriter
+from fashionboard.events.events import EventWriter
+from fashionboard.repository.dvcfiles import Cache
+from fashionboard.verify import compare
+from fashionboard.verify.compare import Difference
 from tests import hostile
 
 PIXELS = np.zeros((2, 2), np.uint8)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fashionboard import compute
-from fashionboard.errors import TrainingError
+from fashionboard.base.errors import TrainingError
+from fashionboard.network import compute
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_freed_memory_is_kept(root: Path) -> None:
     # in a process of its own: what others left in memory decides where there is room
     program = """
 import resource, torch
-from fashionboard import compute, network
+from fashionboard.network import compute, nets
 compute.configure("cpu", 1)
 net, pictures = network.initial(seed=0), torch.rand(256, 1, 28, 28)
 for _ in range(20):

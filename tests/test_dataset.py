@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from torchvision.datasets import FashionMNIST
 
-from fashionboard import dataset, idx
-from fashionboard.dataset import Images
-from fashionboard.errors import DataError
+from fashionboard.base.errors import DataError
+from fashionboard.data import dataset, idx
+from fashionboard.data.dataset import Images
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

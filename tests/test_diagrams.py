@@ -4,8 +4,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fashionboard import diagrams
-from fashionboard.dataset import CLASSES, Images
+from fashionboard.data.dataset import CLASSES, Images
+from fashionboard.figures import diagrams
 from tests.drawn_figures import SHOWN, legible, texts
 
 LABELS, PREDICTED = np.arange(36) % 10, (np.arange(36) + 9) % 10

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from torchvision.datasets import FashionMNIST
 
-from fashionboard import dataset, download, transfer
-from fashionboard.errors import DownloadError
+from fashionboard.base.errors import DownloadError
+from fashionboard.data import dataset
+from fashionboard.sources import download, transfer
 from tests import mirror, rights
 from tests.archives import ARCHIVES, FIRST, LABELS, PACKED, PIXELS, apart, assert_complete, closed_port, fetch
 

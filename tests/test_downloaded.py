@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import dataset, download
+from fashionboard.data import dataset
+from fashionboard.sources import download
 from tests import mirror
 from tests.archives import ARCHIVES, PACKED, apart, assert_complete, closed_port, fetch, files
 from tests.hostile import seen

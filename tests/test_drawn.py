@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fashionboard import dataset, drawn, network
+from fashionboard.data import dataset
+from fashionboard.network import nets
+from fashionboard.sources import drawn
 
 _SOURCE = Path(drawn.__file__).parents[1]
 
@@ -137,12 +139,12 @@ def _shared(first: dataset.Images, second: dataset.Images) -> set[bytes]:
     return _contents(first) & _contents(second)
 
 
-def _train(images: dataset.Images) -> network.Network:
+def _train(images: dataset.Images) -> nets.Network:
     """Return the tutorial's net after one epoch with the tutorial's settings."""
     torch.set_num_threads(1)
-    inputs = network.normalise(torch.from_numpy(images.pixels))
+    inputs = nets.normalise(torch.from_numpy(images.pixels))
     labels = torch.from_numpy(images.labels).long()
-    net = network.initial(seed=0)
+    net = nets.initial(seed=0)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     for batch in order.split(4):
@@ -153,6 +155,6 @@ def _train(images: dataset.Images) -> network.Network:
 
 
 @torch.no_grad()
-def _accuracy(net: network.Network, images: dataset.Images) -> float:
-    predictions = net(network.normalise(torch.from_numpy(images.pixels))).argmax(dim=1)
+def _accuracy(net: nets.Network, images: dataset.Images) -> float:
+    predictions = net(nets.normalise(torch.from_numpy(images.pixels))).argmax(dim=1)
     return float(np.mean(predictions.numpy() == images.labels))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from fashionboard import dvcfiles
-from fashionboard.errors import DataError
+from fashionboard.base.errors import DataError
+from fashionboard.repository import dvcfiles
 from tests.plain import plain
 from tests.repository import Repository
 from tests.servers import eventually

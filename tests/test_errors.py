@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from fashionboard import errors
+from fashionboard.base import errors
 
 
 def raiser(error: Exception):  # type: ignore[no-untyped-def]

@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics
 from torch.utils.tensorboard.summary import compute_curve
 
-from fashionboard import evaluation
+from fashionboard.evaluation import scores
 
 # solved by hand: by falling probability the truths are 1, 0, 1, 1, 0
 TRUTH = np.array([1, 0, 1, 1, 0], bool)
@@ -14,7 +14,7 @@ PROBABILITIES = np.array([0.9, 0.8, 0.7, 0.4, 0.2])
 
 
 def test_counts_at_five_thresholds_by_hand() -> None:
-    counts = evaluation.pr_counts(TRUTH, PROBABILITIES, 5)  # at 0, 0.25, 0.5, 0.75, 1
+    counts = scores.pr_counts(TRUTH, PROBABILITIES, 5)  # at 0, 0.25, 0.5, 0.75, 1
     assert counts.tolist() == [
         [3, 3, 2, 1, 0],
         [2, 1, 1, 1, 0],
@@ -26,7 +26,7 @@ def test_counts_at_five_thresholds_by_hand() -> None:
 
 
 def test_a_probability_on_a_threshold_counts_as_positive() -> None:
-    counts = evaluation.pr_counts(np.array([True, False]), np.array([0.5, 0.5]), 3)
+    counts = scores.pr_counts(np.array([True, False]), np.array([0.5, 0.5]), 3)
     assert counts[0].tolist() == [1, 1, 0]
     assert counts[1].tolist() == [1, 1, 0]
 
@@ -38,26 +38,26 @@ def test_counts_are_those_of_torchs_writer(thresholds: int) -> None:
     probabilities = generator.random(1000)
     theirs = compute_curve(truth, probabilities, thresholds)
     # torch never divides by zero: it takes at least 1e-7 for it
-    assert evaluation.pr_counts(truth, probabilities, thresholds) == pytest.approx(theirs, abs=1e-6)
+    assert scores.pr_counts(truth, probabilities, thresholds) == pytest.approx(theirs, abs=1e-6)
 
 
 def test_average_precision_by_hand() -> None:
     # recall rises by a third at each 1, where precision is 1/1, 2/3 and 3/4
     both = np.stack([1 - PROBABILITIES, PROBABILITIES], axis=1)
-    assert evaluation.average_precision(both, TRUTH.astype(int))[1] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    assert scores.average_precision(both, TRUTH.astype(int))[1] == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
 
 
 def test_interpolated_precision_by_hand() -> None:
     both = np.stack([1 - PROBABILITIES, PROBABILITIES], axis=1)
     recalls = [Fraction(each) for each in ("0", "0.2", "1/3", "0.34", "2/3", "0.7", "1")]
-    curve = evaluation.precision_at_recall(both, TRUTH.astype(int), recalls)[:, 1]
+    curve = scores.precision_at_recall(both, TRUTH.astype(int), recalls)[:, 1]
     # at a recall of 2/3 precision is 2/3, but the later 3/4 is at no less recall
     assert curve == pytest.approx([1, 1, 1, 3 / 4, 3 / 4, 3 / 4, 3 / 4])
 
 
 def test_no_precision_is_made_up_where_the_likeliest_image_is_wrong() -> None:
     both = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])  # by falling probability of 1: 0, 1, 0
-    curve = evaluation.precision_at_recall(both, np.array([0, 0, 1]), [Fraction(0), Fraction(1)])[:, 1]
+    curve = scores.precision_at_recall(both, np.array([0, 0, 1]), [Fraction(0), Fraction(1)])[:, 1]
     assert curve == pytest.approx([1 / 2, 1 / 2])
 
 
@@ -66,7 +66,7 @@ def test_interpolated_precision_is_the_maximum_of_scikit_learns_curve() -> None:
     labels = generator.integers(0, 3, 500)
     probabilities = generator.dirichlet(np.ones(3), 500)
     recalls = [k / 100 for k in range(101)]
-    ours = evaluation.precision_at_recall(probabilities, labels)
+    ours = scores.precision_at_recall(probabilities, labels)
     for index in range(3):
         precision, recall, _ = metrics.precision_recall_curve(labels == index, probabilities[:, index])
         expected = [precision[:-1][recall[:-1] >= level].max() for level in recalls]
@@ -91,7 +91,7 @@ def test_the_points_of_curves_are_exact_fractions(positives: int, levels: int | 
     scores = generator.random(len(labels)) * 0.7 + 0.3 * (labels == 0)
     if levels:
         scores = np.rint(scores * levels) / levels
-    points = evaluation.curve_points(np.stack([scores, 1 - scores], axis=1), labels, ["a", "b"])
+    points = scores.curve_points(np.stack([scores, 1 - scores], axis=1), labels, ["a", "b"])
     # no more digits than two in the file
     assert [str(recall) for _, recall, _ in points[:101]] == [str(float(f"0.{k:02}")) for k in range(100)] + [
         "1.0"
@@ -107,22 +107,22 @@ def test_the_points_of_curves_are_those_of_each_class_in_order() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 3, 500)
     probabilities = generator.dirichlet(np.ones(3), 500)
-    points = evaluation.curve_points(probabilities, labels, ["a", "b", "c"])
-    curves = evaluation.precision_at_recall(probabilities, labels)
+    points = scores.curve_points(probabilities, labels, ["a", "b", "c"])
+    curves = scores.precision_at_recall(probabilities, labels)
     assert [point[0] for point in points] == [name for name in "abc" for _ in range(101)]
     assert [point[1] for point in points] == [k / 100 for k in range(101)] * 3
     assert [point[2] for point in points] == [*curves[:, 0], *curves[:, 1], *curves[:, 2]]
 
 
 def test_confusion_has_labels_in_rows_and_a_place_for_absent_classes() -> None:
-    counts = evaluation.confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=3)
+    counts = scores.confusion(np.array([0, 1, 1]), np.array([0, 0, 1]), classes=3)
     assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
 
 def test_the_summary_by_hand() -> None:
     logs = np.log([[0.5, 0.25, 0.25], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]])
     labels = np.array([0, 1, 2])
-    summary = evaluation.summarise(logs, labels, ["a", "b", "c/d"])
+    summary = scores.summarise(logs, labels, ["a", "b", "c/d"])
     assert summary.accuracy == pytest.approx(1 / 3)
     assert summary.loss == pytest.approx(-(math.log(0.5) + math.log(0.3) + math.log(0.1)) / 3)
     # the one image of a comes first of three, that of b second, that of c/d last
@@ -130,14 +130,14 @@ def test_the_summary_by_hand() -> None:
         {"macro": (1 + 1 / 2 + 1 / 3) / 3, "a": 1, "b": 1 / 2, "c/d": 1 / 3}
     )
     # taken for a, c/d and b
-    for scores in (summary.precision, summary.recall, summary.f1):
-        assert scores == pytest.approx({"macro": 1 / 3, "a": 1, "b": 0, "c/d": 0})
+    for each in (summary.precision, summary.recall, summary.f1):
+        assert each == pytest.approx({"macro": 1 / 3, "a": 1, "b": 0, "c/d": 0})
 
 
 def test_precision_recall_and_f1_by_hand() -> None:
     # a: taken for a, a, b; b: for b; c: for b; nothing is taken for c, and there is no d
     labels, predicted = np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 1])
-    precision, recall, f1 = evaluation.precision_recall_f1(predicted, labels, 4)
+    precision, recall, f1 = scores.precision_recall_f1(predicted, labels, 4)
     assert precision == pytest.approx([1, 1 / 3, 0, 0])
     assert recall == pytest.approx([2 / 3, 1, 0, 0])
     assert f1 == pytest.approx([4 / 5, 1 / 2, 0, 0])
@@ -146,9 +146,9 @@ def test_precision_recall_and_f1_by_hand() -> None:
 def test_precision_recall_and_f1_are_those_of_the_confusion() -> None:
     generator = np.random.default_rng(0)
     labels, predicted = generator.integers(0, 7, (2, 300))
-    counts = evaluation.confusion(predicted, labels, 7)
+    counts = scores.confusion(predicted, labels, 7)
     right = np.diagonal(counts)
-    precision, recall, f1 = evaluation.precision_recall_f1(predicted, labels, 7)
+    precision, recall, f1 = scores.precision_recall_f1(predicted, labels, 7)
     assert precision == pytest.approx(right / counts.sum(axis=0))
     assert recall == pytest.approx(right / counts.sum(axis=1))
     # F1 is their harmonic mean
@@ -157,7 +157,7 @@ def test_precision_recall_and_f1_are_those_of_the_confusion() -> None:
 
 def test_the_likeliest_class_and_how_likely_it_is() -> None:
     logs = np.log([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]])
-    probabilities, predicted, confidence = evaluation.decide(logs)
+    probabilities, predicted, confidence = scores.decide(logs)
     assert probabilities == pytest.approx(np.array([[0.5, 0.25, 0.25], [0.2, 0.2, 0.6]]))
     assert predicted.tolist() == [0, 2]
     assert confidence == pytest.approx([0.5, 0.6])
@@ -166,17 +166,17 @@ def test_the_likeliest_class_and_how_likely_it_is() -> None:
 def test_mistakes_come_by_falling_confidence_and_no_more_than_asked_for() -> None:
     confidence = np.array([0.5, 0.9, 0.7, 0.9, 0.99, 0.7])
     right = np.array([False, False, False, False, True, True])
-    assert evaluation.mistakes(confidence, right).tolist() == [1, 3, 2, 0]
-    assert evaluation.mistakes(confidence, right, 3).tolist() == [1, 3, 2]
-    assert evaluation.mistakes(confidence, ~right).tolist() == [4, 5]
-    assert evaluation.mistakes(confidence, np.ones(6, bool)).tolist() == []
+    assert scores.mistakes(confidence, right).tolist() == [1, 3, 2, 0]
+    assert scores.mistakes(confidence, right, 3).tolist() == [1, 3, 2]
+    assert scores.mistakes(confidence, ~right).tolist() == [4, 5]
+    assert scores.mistakes(confidence, np.ones(6, bool)).tolist() == []
     # of the same confidence: in their order, as Python sorts
     confidence = np.random.default_rng(0).integers(1, 4, 1000) / 4
     expected = sorted(range(1000), key=lambda index: -confidence[index])[:36]
-    assert evaluation.mistakes(confidence, np.zeros(1000, bool)).tolist() == expected
+    assert scores.mistakes(confidence, np.zeros(1000, bool)).tolist() == expected
 
 
 def test_decisions_are_said_in_words() -> None:
-    found = evaluation.decisions(np.array([1, 1]), np.array([0, 1]), ["a", "b"])
+    found = scores.decisions(np.array([1, 1]), np.array([0, 1]), ["a", "b"])
     assert found == {"label": ["a", "b"], "predicted": ["b", "b"], "correct": ["no", "yes"]}
     assert list(found) == ["label", "predicted", "correct"]

@@ -22,8 +22,10 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util import tensor_util
 from torch.utils.tensorboard import SummaryWriter
 
-from fashionboard import evaluation, graph, network
-from fashionboard.events import EventWriter, literal
+from fashionboard.evaluation import scores
+from fashionboard.events import graph
+from fashionboard.events.events import EventWriter, literal
+from fashionboard.network import nets
 from tests import rendered
 
 KEY = "0123456789abcdef"
@@ -54,12 +56,12 @@ def records(path: Path) -> list[Event]:
 
 
 def write_ours(folder: Path) -> Path:
-    net = network.initial(0)
+    net = nets.initial(0)
     with EventWriter(folder, KEY) as events:
         events.scalar("training loss", 0.125, 7)
         events.image("grey", PIXELS, 1)
         events.image("colour", np.stack([PIXELS] * 3, axis=2), 2)
-        events.pr_curve("pr_curve/a", evaluation.pr_counts(TRUTH, PROBABILITIES, 127), 3)
+        events.pr_curve("pr_curve/a", scores.pr_counts(TRUTH, PROBABILITIES, 127), 3)
         events.text("note", "**bold**", 4)
         events.graph(graph.trace(net, torch.zeros(4, 1, 28, 28)))
         events.histogram("weights/a", EDGES, COUNTS, 5)
@@ -69,7 +71,7 @@ def write_ours(folder: Path) -> Path:
 
 
 def write_theirs(folder: Path) -> Path:
-    net = network.initial(0)
+    net = nets.initial(0)
     with SummaryWriter(str(folder)) as events, warnings.catch_warnings():
         events.add_scalar("training loss", 0.125, 7)
         events.add_image("grey", PIXELS, 1, dataformats="HW")

@@ -6,8 +6,8 @@ from matplotlib import colormaps, rc_context, rcParams
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from fashionboard import canvas, diagrams, figures
-from fashionboard.dataset import CLASSES, Images
+from fashionboard.data.dataset import CLASSES, Images
+from fashionboard.figures import canvas, diagrams, examples
 from tests.drawn_figures import SHOWN, texts
 
 GREEN, RED = (0, 128, 0), (192, 0, 0)
@@ -25,36 +25,36 @@ def test_titles_are_green_where_right_and_red_where_wrong(
     images: Images, predicted: list[int], green: bool, red: bool
 ) -> None:
     labels = np.arange(4)
-    picture = figures.predictions(images.pixels[:4], labels, np.array(predicted), np.full(4, 0.5), CLASSES)
+    picture = examples.predictions(images.pixels[:4], labels, np.array(predicted), np.full(4, 0.5), CLASSES)
     assert picture.dtype == np.uint8 and picture.shape[2] == 3
     assert (has(picture, GREEN), has(picture, RED)) == (green, red)
 
 
 def test_a_figure_is_the_same_whatever_matplotlib_is_told_elsewhere(images: Images) -> None:
-    one = figures.class_balance(images.labels, images.labels, CLASSES)
+    one = examples.class_balance(images.labels, images.labels, CLASSES)
     with rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 10, "lines.linewidth": 9}):
-        other = figures.class_balance(images.labels, images.labels, CLASSES)
+        other = examples.class_balance(images.labels, images.labels, CLASSES)
         assert rcParams["font.size"] == 30  # nor is anybody else's setting lost
     assert np.array_equal(one, other)
 
 
 def test_the_class_grid_shows_the_first_of_each_class_in_its_row(images: Images) -> None:
-    picture = figures.class_grid(images.pixels, images.labels, CLASSES, columns=5)
+    picture = examples.class_grid(images.pixels, images.labels, CLASSES, columns=5)
     swapped = images.pixels.copy()
     first = int(np.flatnonzero(images.labels == 9)[0])
     swapped[first] = 255
-    other = figures.class_grid(swapped, images.labels, CLASSES, columns=5)
+    other = examples.class_grid(swapped, images.labels, CLASSES, columns=5)
     rows = np.flatnonzero((picture != other).any(axis=(1, 2)))
     assert rows.min() > picture.shape[0] * 0.85  # only the last of ten rows changed
     sixth = int(np.flatnonzero(images.labels == 9)[5])
     swapped = images.pixels.copy()
     swapped[sixth] = 255
-    assert np.array_equal(picture, figures.class_grid(swapped, images.labels, CLASSES, columns=5))
+    assert np.array_equal(picture, examples.class_grid(swapped, images.labels, CLASSES, columns=5))
 
 
 def test_a_class_without_images_leaves_its_row_empty(images: Images) -> None:
     kept = images.labels != 9
-    picture = figures.class_grid(images.pixels[kept], images.labels[kept], CLASSES, columns=3)
+    picture = examples.class_grid(images.pixels[kept], images.labels[kept], CLASSES, columns=3)
     tenth_row = picture[-picture.shape[0] // 12 : -10, picture.shape[1] // 2]
     assert not tenth_row.any()
 
@@ -84,11 +84,11 @@ def drawn(images: Images, drawn_as: list[Figure]) -> Callable[[str], Figure]:
         pixels, labels = images.pixels, images.labels
         if name == "predictions":
             predicted = np.array([labels[0], *(labels[1:4] + 1) % 10])
-            figures.predictions(pixels[:4], labels[:4], predicted, np.full(4, 0.5), CLASSES)
+            examples.predictions(pixels[:4], labels[:4], predicted, np.full(4, 0.5), CLASSES)
         elif name == "class_grid":
-            figures.class_grid(pixels, labels, CLASSES, columns=10)
+            examples.class_grid(pixels, labels, CLASSES, columns=10)
         elif name == "class_balance":
-            figures.class_balance(labels, labels, CLASSES)
+            examples.class_balance(labels, labels, CLASSES)
         else:
             # shares on both sides of where digits turn from white to black, in steps of 1 %
             counts = np.zeros((10, 10), np.int64)

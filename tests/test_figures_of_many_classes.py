@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from fashionboard import canvas, diagrams, figures
-from tests import own
+from fashionboard.figures import canvas, diagrams, examples
+from tests import folders
 
 CLASSES: dict[str, Sequence[str]] = {
     "two": ("cat", "dog"),
@@ -26,15 +26,15 @@ NAMES = ("predictions", "class_grid", "class_balance", "confusion")
 @pytest.fixture
 def draw(drawn_as: list[Figure]) -> Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]]:
     def drawn(name: str, classes: Sequence[str]) -> tuple[Figure, canvas.Pixels]:
-        images, count = own.images(len(classes), 12, seed=1), len(classes)
+        images, count = folders.images(len(classes), 12, seed=1), len(classes)
         pixels, labels = images.pixels, images.labels
         if name == "predictions":
             last = np.flatnonzero(labels == count - 1)[:4]
-            picture = figures.predictions(pixels[last], labels[last], labels[last], np.ones(4), classes)
+            picture = examples.predictions(pixels[last], labels[last], labels[last], np.ones(4), classes)
         elif name == "class_grid":
-            picture = figures.class_grid(pixels, labels, classes, columns=10)
+            picture = examples.class_grid(pixels, labels, classes, columns=10)
         elif name == "class_balance":
-            picture = figures.class_balance(np.tile(labels, 100), labels, classes)
+            picture = examples.class_balance(np.tile(labels, 100), labels, classes)
         else:
             counts = np.full((count, count), 100) + np.diag(np.full(count, 800))
             picture = diagrams.confusion(counts, classes, f"the 10,000 test images of {'long ' * 20}")
@@ -113,7 +113,7 @@ def test_letters_that_the_font_lacks_are_boxes_without_a_warning(
         text = "".join(each.get_text() for each in figure.findobj(Text))
         # predictions show the last class alone
         assert all(name in text for name in (names[-1:] if kind == "predictions" else names))
-    images = own.images(4, 1, seed=1)
+    images = folders.images(4, 1, seed=1)
     right = np.arange(4)
     diagrams.mistakes(images.pixels, right, right[::-1], np.full(4, 0.5), names, "猫")
     text = "".join(each.get_text() for each in drawn_as[-1].findobj(Text))

@@ -13,10 +13,14 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from fashionboard import checkpoint, dataset, drawn, errors, idx, network, params, photo, picture
-from fashionboard.checkpoint import Origin
-from fashionboard.dataset import CLASSES
-from fashionboard.errors import FashionboardError
+from fashionboard.base import errors, params
+from fashionboard.base.errors import FashionboardError
+from fashionboard.data import dataset, idx
+from fashionboard.data.dataset import CLASSES
+from fashionboard.network import checkpoint, nets
+from fashionboard.network.checkpoint import Origin
+from fashionboard.predict import decode, image
+from fashionboard.sources import drawn
 from tests import fuzz
 
 # of each reader; `make torture` sets more
@@ -97,12 +101,12 @@ def read_description(path: Path) -> None:
 
 
 def read_picture(path: Path) -> None:
-    pixels = picture.convert(photo.read(path)).pixels
+    pixels = image.convert(decode.read(path)).pixels
     assert pixels.shape == (28, 28) and pixels.dtype == np.uint8
 
 
 def model(folder: Path) -> bytes:
-    checkpoint.save(folder / "good", network.initial(0, 10), Origin("fashion-mnist", CLASSES))
+    checkpoint.save(folder / "good", nets.initial(0, 10), Origin("fashion-mnist", CLASSES))
     return (folder / "good").read_bytes()
 
 
@@ -156,12 +160,12 @@ GOOD: dict[str, tuple[str, Callable[[Path], bytes], Callable[[Path], None], list
 
 
 def described(text: bytes) -> bytes:
-    weights = network.initial(0, 10).state_dict()
+    weights = nets.initial(0, 10).state_dict()
     return safetensors.torch.save(weights, {"fashionboard": text.decode(errors="replace")})
 
 
 def headed(text: bytes) -> bytes:
-    tensors = network.initial(0, 10).state_dict().values()
+    tensors = nets.initial(0, 10).state_dict().values()
     return struct.pack("<Q", len(text)) + text + bytes(sum(tensor.nbytes for tensor in tensors))
 
 

@@ -6,11 +6,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch.utils.tensorboard import SummaryWriter
 
-from fashionboard import graph, network
+from fashionboard.events import graph
+from fashionboard.network import nets
 
 
 def test_the_graph_holds_the_layers_by_name_with_shapes() -> None:
-    traced = graph.trace(network.initial(0), torch.zeros(4, 1, 28, 28))
+    traced = graph.trace(nets.initial(0), torch.zeros(4, 1, 28, 28))
     names = {part for node in traced.node for part in node.name.split("/")}
     layers = {
         "Conv2d[conv1]",
@@ -30,7 +31,7 @@ def test_the_graph_holds_the_layers_by_name_with_shapes() -> None:
 
 
 def test_the_graph_of_the_cnn_opens_into_blocks_and_layers() -> None:
-    traced = graph.trace(network.initial(0, model="cnn"), torch.zeros(4, 1, 28, 28))
+    traced = graph.trace(nets.initial(0, model="cnn"), torch.zeros(4, 1, 28, 28))
     paths = {tuple(node.name.split("/")[:3]) for node in traced.node}
     layers = ("Conv2d[conv]", "MaxPool2d[pool]", "BatchNorm2d[norm]")
     for block in ("block1", "block2", "block3"):
@@ -39,9 +40,9 @@ def test_the_graph_of_the_cnn_opens_into_blocks_and_layers() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace.*")
-@pytest.mark.parametrize("model", network.MODELS)
+@pytest.mark.parametrize("model", nets.MODELS)
 def test_the_graph_is_the_one_that_torch_writes(tmp_path: Path, model: str) -> None:
-    net, batch = network.initial(0, model=model), torch.zeros(4, 1, 28, 28)
+    net, batch = nets.initial(0, model=model), torch.zeros(4, 1, 28, 28)
     with SummaryWriter(tmp_path) as writer:
         writer.add_graph(net, batch)
     theirs: GraphDef = EventAccumulator(str(tmp_path)).Reload().Graph()
@@ -49,6 +50,6 @@ def test_the_graph_is_the_one_that_torch_writes(tmp_path: Path, model: str) -> N
 
 
 def test_tracing_leaves_the_net_in_training() -> None:
-    net = network.initial(0).train()
+    net = nets.initial(0).train()
     graph.trace(net, torch.zeros(4, 1, 28, 28))
     assert net.training and all(module.training for module in net.modules())

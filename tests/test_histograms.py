@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fashionboard import histograms, inference, network
-from fashionboard.dataset import Images
-from fashionboard.errors import ModelError
-from fashionboard.histograms import Histogram
+from fashionboard.base.errors import ModelError
+from fashionboard.data.dataset import Images
+from fashionboard.evaluation import histograms
+from fashionboard.evaluation.histograms import Histogram
+from fashionboard.network import inference, nets
 
 
 def counted(*portions: Tensor) -> histograms.Buckets:
@@ -81,7 +82,7 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
 
 
 def test_weights_are_counted_by_the_name_of_the_parameter() -> None:
-    net = network.initial(0)
+    net = nets.initial(0)
     found = histograms.weights(net)
     assert list(found) == list(net.state_dict())
     for name, (edges, counts) in found.items():
@@ -92,15 +93,15 @@ def test_weights_are_counted_by_the_name_of_the_parameter() -> None:
 
 @pytest.mark.parametrize("batch_size", [3, 20])
 def test_activations_are_what_each_layer_puts_out(images: Images, batch_size: int) -> None:
-    net = network.initial(0)
-    assert isinstance(net, network.Net)
+    net = nets.initial(0)
+    assert isinstance(net, nets.Net)
     with histograms.activations(net) as found:
         inference.log_probabilities(net, images.pixels[:20], batch_size)
     assert list(found) == ["conv1", "pool", "conv2", "pool 2", "fc1", "fc2", "fc3"]
     values: dict[str, list[np.ndarray]] = {name: [] for name in found}
     with torch.no_grad():
         for batch in torch.from_numpy(images.pixels[:20]).split(batch_size):
-            convolved = net.conv1(network.normalise(batch))
+            convolved = net.conv1(nets.normalise(batch))
             pooled = net.pool(convolved.relu())
             convolved_again = net.conv2(pooled)
             pooled_again = net.pool(convolved_again.relu())
@@ -144,7 +145,7 @@ def test_any_net_with_named_layers_will_do() -> None:
 
 
 def test_after_the_block_nothing_is_counted_any_more(images: Images) -> None:
-    net = network.initial(0)
+    net = nets.initial(0)
     with histograms.activations(net) as found:
         inference.log_probabilities(net, images.pixels[:5], 5)
     before = {name: counts.sum() for name, (_, counts) in found.items()}
@@ -154,8 +155,8 @@ def test_after_the_block_nothing_is_counted_any_more(images: Images) -> None:
 
 
 def test_no_activation_is_kept(images: Images) -> None:
-    net, seen = network.initial(0), []
-    assert isinstance(net, network.Net)
+    net, seen = nets.initial(0), []
+    assert isinstance(net, nets.Net)
     with histograms.activations(net) as found:
         net.conv1.register_forward_hook(lambda _, __, output: seen.append(weakref.ref(output)))
         inference.log_probabilities(net, images.pixels[:20], 5)
@@ -164,8 +165,8 @@ def test_no_activation_is_kept(images: Images) -> None:
 
 
 def test_a_net_that_overflows_is_refused_by_its_layer(images: Images) -> None:
-    net = network.initial(0)
-    assert isinstance(net, network.Net)
+    net = nets.initial(0)
+    assert isinstance(net, nets.Net)
     with torch.no_grad():
         net.conv1.weight *= 1e20
         net.conv2.weight *= 1e20

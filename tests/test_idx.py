@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionboard import idx
-from fashionboard.errors import DataError
+from fashionboard.base.errors import DataError
+from fashionboard.data import idx
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (0, 28, 28)])
@@ -80,7 +80,8 @@ def test_an_axis_of_none_beside_huge_ones_is_refused(tmp_path: Path) -> None:
 # a process that may take 100 MiB more than it has once numpy is imported
 _LIMITED = """
 import pathlib, resource, sys
-from fashionboard import errors, idx
+from fashionboard.base import errors
+from fashionboard.data import idx
 used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 100 * 2**20,) * 2)
 errors.run(lambda: idx.read(pathlib.Path(sys.argv[1]), "mend it"))

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 from torchvision.utils import make_grid
 
-from fashionboard import images
-from fashionboard.dataset import Images
+from fashionboard.data.dataset import Images
+from fashionboard.events import images
 
 
 @pytest.mark.parametrize(("columns", "padding"), [(4, 2), (11, 2), (3, 0), (1, 5)])

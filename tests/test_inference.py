@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from fashionboard import inference, network
-from fashionboard.dataset import Images
-from fashionboard.errors import ModelError
+from fashionboard.base.errors import ModelError
+from fashionboard.data.dataset import Images
+from fashionboard.network import inference, nets
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 200, 10_000])
 def test_every_image_gets_its_own_probabilities(images: Images, batch_size: int) -> None:
-    net = network.initial(0)
+    net = nets.initial(0)
     ours = inference.log_probabilities(net, images.pixels[:20], batch_size)
     with torch.no_grad():
         each = [
-            net(network.normalise(torch.tensor(image)[None])).log_softmax(dim=1)[0]
+            net(nets.normalise(torch.tensor(image)[None])).log_softmax(dim=1)[0]
             for image in images.pixels[:20]
         ]
     assert ours.dtype == np.float64
@@ -24,8 +24,8 @@ def test_every_image_gets_its_own_probabilities(images: Images, batch_size: int)
 
 @pytest.mark.parametrize("batch_size", [1, 7, 10_000])
 def test_every_image_gets_its_own_features(images: Images, batch_size: int) -> None:
-    net = network.initial(0)
-    assert isinstance(net, network.Net)
+    net = nets.initial(0)
+    assert isinstance(net, nets.Net)
     ours = inference.features(net, images.pixels[:20], batch_size)
     seen: list[torch.Tensor] = []
     net.fc3.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -36,14 +36,14 @@ def test_every_image_gets_its_own_features(images: Images, batch_size: int) -> N
 
 
 def test_no_images_have_no_features(images: Images) -> None:
-    assert inference.features(network.initial(0), images.pixels[:0], 10).shape == (0, 84)
+    assert inference.features(nets.initial(0), images.pixels[:0], 10).shape == (0, 84)
 
 
 @pytest.mark.parametrize(("weight", "found"), [(1e38, "inf"), (-1e38, "-inf")])
 def test_finite_weights_that_give_no_finite_logits_are_refused(
     images: Images, weight: float, found: str
 ) -> None:
-    net = network.initial(0)
+    net = nets.initial(0)
     torch.nn.init.constant_(net.get_parameter("fc3.weight"), weight)
     torch.nn.init.constant_(net.get_parameter("fc2.bias"), 1e3)
     with pytest.raises(ModelError, match=f"^expected finite logits, found {found}; train again "):
@@ -51,7 +51,7 @@ def test_finite_weights_that_give_no_finite_logits_are_refused(
 
 
 def test_the_largest_finite_logits_give_finite_logarithms(images: Images) -> None:
-    net = network.initial(0, classes=2)
+    net = nets.initial(0, classes=2)
     torch.nn.init.zeros_(net.get_parameter("fc3.weight"))
     limit = torch.finfo(torch.float32).max
     net.get_parameter("fc3.bias").data.copy_(torch.tensor([limit, -limit]))

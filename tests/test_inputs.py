@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import inputs
-from fashionboard.errors import DataError
-from fashionboard.params import Embed
+from fashionboard.base import inputs
+from fashionboard.base.errors import DataError
+from fashionboard.base.params import Embed
 
 SETTINGS = Embed(seed=0, points=100)
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionboard import idx, local
-from fashionboard.errors import DataError
-from tests import own
+from fashionboard.base.errors import DataError
+from fashionboard.data import idx
+from fashionboard.sources import own
+from tests import folders
 
 NAMES = ("cat", "dog/wolf", "Größe, 2")
 TRAIN, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -15,33 +16,33 @@ TRAIN, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 @pytest.fixture
 def pets(tmp_path: Path) -> Path:
-    return own.write(tmp_path / "pets", NAMES)
+    return folders.write(tmp_path / "pets", NAMES)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_folder_is_read(tmp_path: Path, packed: bool) -> None:
-    about, splits = local.read(own.write(tmp_path / "pets", NAMES, packed=packed))
+    about, splits = own.read(folders.write(tmp_path / "pets", NAMES, packed=packed))
     assert about.classes == NAMES
     assert about.name == "idx:pets"
     assert "pets" in about.title
     assert all("user's own" in text for text in (about.title, about.source, about.licence))
     assert str(tmp_path) not in repr(about)
     for split, each, seed in (("train", 10, 1), ("test", 5, 2)):
-        expected = own.images(3, each, seed)
+        expected = folders.images(3, each, seed)
         assert np.array_equal(splits[split].pixels, expected.pixels)  # type: ignore[index]
         assert np.array_equal(splits[split].labels, expected.labels)  # type: ignore[index]
 
 
 @pytest.mark.parametrize("count", [2, 100])
 def test_two_to_a_hundred_classes(tmp_path: Path, count: int) -> None:
-    about, _ = local.read(own.write(tmp_path / "some", [f"class {k}" for k in range(count)], each=2))
+    about, _ = own.read(folders.write(tmp_path / "some", [f"class {k}" for k in range(count)], each=2))
     assert len(about.classes) == count
 
 
 @pytest.mark.parametrize("text", ["cat\r\ndog\r\nfox\r\n", "\ufeffcat\ndog\nfox", " cat\ndog \nfox\n\n\n"])
 def test_every_way_to_end_a_line(pets: Path, text: str) -> None:
     (pets / "classes.txt").write_bytes(text.encode())
-    assert local.read(pets)[0].classes == ("cat", "dog", "fox")
+    assert own.read(pets)[0].classes == ("cat", "dog", "fox")
 
 
 # with a zero-width non-joiner, as Persian is written; with joiners, as some emoji are; with a no-break space
@@ -50,14 +51,14 @@ WRITTEN = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", "❤\ufe0f
 
 def test_names_as_people_write_them_are_taken(tmp_path: Path) -> None:
     for folder in ("نیم\u200cفاصله", "👩\u200d🚀", "New\u00a0York"):
-        about, _ = local.read(own.write(tmp_path / folder, WRITTEN, each=2))
+        about, _ = own.read(folders.write(tmp_path / folder, WRITTEN, each=2))
         assert about.classes == WRITTEN
         assert about.name == f"idx:{folder}" and about.title.startswith(folder)
 
 
 def refusal(folder: Path) -> str:
     with pytest.raises(DataError) as caught:
-        local.read(folder)
+        own.read(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value).replace(f"{folder}/", "").replace(str(folder), "<folder>")
 
@@ -150,9 +151,9 @@ def test_files_that_do_not_belong_together(pets: Path, name: str, content: bytes
     ],
 )
 def test_a_folder_whose_name_cannot_be_shown(tmp_path: Path, name: str) -> None:
-    folder = own.write(tmp_path / name, NAMES)
+    folder = folders.write(tmp_path / name, NAMES)
     with pytest.raises(DataError, match="expected a folder with a name that can be shown; rename it"):
-        local.read(folder)
+        own.read(folder)
 
 
 def test_where_a_folder_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,23 +169,23 @@ def test_where_a_folder_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(copy)
     monkeypatch.setenv("HOME", str(home))
     environ = {"DVC_ROOT": str(repository)}
-    assert local.folder("idx:both", environ) == copy / "both"  # an experiment's own comes first
-    assert local.folder("idx:main/", environ) == repository / "main"
-    assert local.folder(f"idx:{repository}/main", {}) == repository / "main"
-    assert local.folder("idx:~/mine", environ) == home / "mine"
-    assert local.folder("idx:../beside", environ) == tmp_path / "beside"
+    assert own.folder("idx:both", environ) == copy / "both"  # an experiment's own comes first
+    assert own.folder("idx:main/", environ) == repository / "main"
+    assert own.folder(f"idx:{repository}/main", {}) == repository / "main"
+    assert own.folder("idx:~/mine", environ) == home / "mine"
+    assert own.folder("idx:../beside", environ) == tmp_path / "beside"
     with pytest.raises(DataError, match="expected a folder after idx:, found none at gone; name another"):
-        local.folder("idx:gone", environ)
+        own.folder("idx:gone", environ)
     (copy / "file").touch()
     with pytest.raises(DataError, match="found none at file"):
-        local.folder("idx:file", environ)
+        own.folder("idx:file", environ)
 
 
 def test_a_link_keeps_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own.write(tmp_path / "v2", NAMES)
+    folders.write(tmp_path / "v2", NAMES)
     (tmp_path / "pets").symlink_to("v2")
     monkeypatch.chdir(tmp_path)
-    assert local.read(local.folder("idx:pets", {}))[0].name == "idx:pets"
+    assert own.read(own.folder("idx:pets", {}))[0].name == "idx:pets"
 
 
 def test_a_name_that_no_figure_can_show_is_refused(pets: Path) -> None:
@@ -205,4 +206,4 @@ def test_names_are_read_of_a_file_alone(pets: Path) -> None:
 
 def test_a_folder_whose_path_is_too_long_is_refused() -> None:
     with pytest.raises(DataError, match="expected a folder, found: File name too long; name another"):
-        local.folder(f"idx:{'a' * 300}", {})
+        own.folder(f"idx:{'a' * 300}", {})

@@ -6,7 +6,8 @@ import torch
 from torch import nn, optim
 from torch.nn import functional
 
-from fashionboard import network, optimizer
+from fashionboard.network import nets
+from fashionboard.training import optimizer
 from tests.settings import settings
 
 STEPS = 20
@@ -42,17 +43,17 @@ def test_a_training_with_torchs_fused_optimizer_has_the_same_bits(
     kind: str, momentum: float, decay: float
 ) -> None:
     wanted = settings(optimizer=kind, lr=0.01, momentum=momentum, weight_decay=decay)
-    one, other = network.initial(0), network.initial(0)
+    one, other = nets.initial(0), nets.initial(0)
     steps_of(one, optimizer.make(one, wanted))
     steps_of(other, theirs(other, kind, momentum, decay))
     assert same(one, other)
-    assert not same(one, network.initial(0))
+    assert not same(one, nets.initial(0))
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_a_rate_that_changes_has_the_bits_of_torchs_scheduler(kind: str) -> None:
     wanted = settings(optimizer=kind, lr=0.01, weight_decay=0.1, schedule="cosine")
-    one, other = network.initial(0), network.initial(0)
+    one, other = nets.initial(0), nets.initial(0)
     ours, reference = optimizer.make(one, wanted), theirs(other, kind, 0.9, 0.1)
     assert isinstance(ours.lr, torch.Tensor)
     steps_of(one, ours, lambda step: ours.lr.fill_(0.01 / (1 + step)))  # type: ignore[union-attr]
@@ -64,7 +65,7 @@ def test_a_rate_that_changes_has_the_bits_of_torchs_scheduler(kind: str) -> None
 @pytest.mark.parametrize(("kind", "tensors"), [("sgd", 10), ("adamw", 21)])
 def test_the_state_is_all_that_steps_go_on_from(kind: str, tensors: int) -> None:
     wanted = settings(optimizer=kind, lr=0.01)
-    one, other = network.initial(0), network.initial(0)
+    one, other = nets.initial(0), nets.initial(0)
     ours, again = optimizer.make(one, wanted), optimizer.make(other, wanted)
     steps_of(one, ours)
     other.load_state_dict(one.state_dict())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import outputs
+from fashionboard.base import outputs
 
 
 def test_folders_are_made_and_nothing_else_is_left(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fashionboard import checkpoint, dataset
-from tests import own
+from fashionboard.data import dataset
+from fashionboard.network import checkpoint
+from tests import folders
 from tests.repository import Repository, stages_run
 
 ALL = ["download", "visualize", "embed", "train", "evaluate"]
@@ -24,7 +25,7 @@ LETTERS = tuple(string.ascii_uppercase)
 def three(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, str]:
     """A repository after `dvc repro` on `three`, a folder in it that nobody tracks; and what that printed."""
     repository = Repository.create(tmp_path_factory.mktemp("own") / "r", root)
-    own.write(repository.path / "three", THREE, each=20)
+    folders.write(repository.path / "three", THREE, each=20)
     repository.set({"data.dataset": "idx:three", "embed.points": 40, "train.lr": 0.01})
     printed = repository.dvc("repro")
     repository.git("commit", "-qam", "three classes")
@@ -35,7 +36,7 @@ def three(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Reposit
 def letters(three: tuple[Repository, str]) -> tuple[Repository, str]:
     """The same with the experiment `letters`, which ran in a copy elsewhere, applied."""
     repository, _ = three
-    own.write(repository.path / "letters", LETTERS, each=8, packed=True)
+    folders.write(repository.path / "letters", LETTERS, each=8, packed=True)
     printed = repository.dvc("exp", "run", "--temp", "-n", "letters", "-S", "data.dataset=idx:letters")
     clone = repository.clone(repository.path.parent / "letters")
     clone.git("fetch", "-q", "origin", "refs/exps/*:refs/exps/*")
@@ -121,7 +122,7 @@ def test_what_is_changed_in_the_folder_is_read_when_asked_for(
 ) -> None:
     repository = three[0].clone(tmp_path / "clone")
     repository.dvc("checkout", "-q")
-    own.write(repository.path / "three", ("cat", "dog", "fox"), each=20)
+    folders.write(repository.path / "three", ("cat", "dog", "fox"), each=20)
     # DVC knows the folder by its name alone
     assert stages_run(repository.dvc("repro")) == []
     assert stages_run(repository.dvc("repro", "-f", "download")) == ["download"]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
 
-from fashionboard import errors, params
-from fashionboard.errors import ParameterError
+from fashionboard.base import errors, params
+from fashionboard.base.errors import ParameterError
 
 
 def changed(tmp_path: Path, root: Path, old: str, new: str) -> Path:

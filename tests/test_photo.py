@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image, ImageDraw
 
-from fashionboard import photo
-from fashionboard.errors import PictureError
+from fashionboard.base.errors import PictureError
+from fashionboard.predict import decode
 
 # formats that keep every pixel, and those that do not
 LOSSLESS = ("BMP", "DIB", "ICO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF")
@@ -36,14 +36,14 @@ def difference(one: Image.Image, other: Image.Image) -> float:
 @pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
 def test_every_format_is_read(tmp_path: Path, kind: str) -> None:
     shape().save(tmp_path / "picture", kind)
-    assert difference(photo.read(tmp_path / "picture"), shape()) <= (0 if kind in LOSSLESS else 4)
+    assert difference(decode.read(tmp_path / "picture"), shape()) <= (0 if kind in LOSSLESS else 4)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM", "JPEG2000"])
 def test_sixteen_bits_of_grey_become_eight(tmp_path: Path, kind: str) -> None:
     ramp = np.linspace(0, 65_535, 64 * 64).astype(np.uint16).reshape(64, 64)
     Image.fromarray(ramp).save(tmp_path / "picture", kind)
-    found = np.asarray(photo.read(tmp_path / "picture"), float)
+    found = np.asarray(decode.read(tmp_path / "picture"), float)
     assert np.abs(found - ramp[:, :, None] / 257).max() <= 0.5 + 1e-9
 
 
@@ -61,13 +61,13 @@ def test_thirty_two_bits_become_eight(
     tmp_path: Path, values: "np.ndarray[tuple[int], np.dtype[np.float32]]", top: float
 ) -> None:
     Image.fromarray(values.reshape(16, 16)).save(tmp_path / "picture", "TIFF")
-    found = np.asarray(photo.read(tmp_path / "picture"), float)[:, :, 0].ravel()
+    found = np.asarray(decode.read(tmp_path / "picture"), float)[:, :, 0].ravel()
     assert np.abs(found - values / top * 255).max() <= 0.5 + 1e-4
 
 
 def test_what_is_not_a_number_is_black(tmp_path: Path) -> None:
     Image.fromarray(np.array([[np.nan, 1.0]], np.float32)).save(tmp_path / "picture", "TIFF")
-    assert np.asarray(photo.read(tmp_path / "picture")).tolist() == [[[0, 0, 0], [255, 255, 255]]]
+    assert np.asarray(decode.read(tmp_path / "picture")).tolist() == [[[0, 0, 0], [255, 255, 255]]]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "LAB"])
@@ -83,7 +83,7 @@ def test_every_kind_of_colour_is_read(tmp_path: Path, mode: str) -> None:
     picture.save(tmp_path / "picture", "TIFF")
     expected = shape() if mode in ("LAB", "YCbCr") else picture.convert("RGB")
     # lightness and colour of 256 levels are not the same 256 as those of red, green and blue
-    assert difference(photo.read(tmp_path / "picture"), expected) <= (2 if mode in ("LAB", "YCbCr") else 0)
+    assert difference(decode.read(tmp_path / "picture"), expected) <= (2 if mode in ("LAB", "YCbCr") else 0)
 
 
 def transparent(mode: str) -> Image.Image:
@@ -100,7 +100,7 @@ def transparent(mode: str) -> Image.Image:
 def test_what_is_transparent_is_white(tmp_path: Path, kind: str, mode: str) -> None:
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     transparent(mode).save(tmp_path / "picture", kind, **options)
-    found = photo.read(tmp_path / "picture")
+    found = decode.read(tmp_path / "picture")
     red = (76, 76, 76) if mode == "LA" else (255, 0, 0)
     assert found.getpixel((0, 0)) == (255, 255, 255)
     assert found.getpixel((10, 10)) == red
@@ -108,20 +108,20 @@ def test_what_is_transparent_is_white(tmp_path: Path, kind: str, mode: str) -> N
 
 def test_what_is_half_transparent_is_half_white(tmp_path: Path) -> None:
     Image.new("RGBA", (4, 4), (0, 0, 0, 128)).save(tmp_path / "picture", "PNG")
-    assert photo.read(tmp_path / "picture").getpixel((0, 0)) == (127, 127, 127)
+    assert decode.read(tmp_path / "picture").getpixel((0, 0)) == (127, 127, 127)
 
 
 def test_a_colour_may_be_the_transparent_one(tmp_path: Path) -> None:
     picture = shape()
     picture.save(tmp_path / "picture", "PNG", transparency=(120, 20, 20))
-    assert photo.read(tmp_path / "picture").getpixel((16, 40)) == (255, 255, 255)
+    assert decode.read(tmp_path / "picture").getpixel((16, 40)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_of_an_animation_the_first_picture_is_read(tmp_path: Path, kind: str) -> None:
     second = Image.new("RGB", (64, 64), "blue")
     shape().save(tmp_path / "picture", kind, save_all=True, append_images=[second])
-    assert difference(photo.read(tmp_path / "picture"), shape()) <= 4
+    assert difference(decode.read(tmp_path / "picture"), shape()) <= 4
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -141,12 +141,12 @@ def test_a_picture_is_turned_as_its_camera_was(tmp_path: Path, orientation: int)
     exif = Image.Exif()
     exif[0x0112] = orientation
     seen.save(tmp_path / "picture", "PNG", exif=exif)
-    assert difference(photo.read(tmp_path / "picture"), upright) == 0
+    assert difference(decode.read(tmp_path / "picture"), upright) == 0
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(PictureError) as caught:
-        photo.read(path)
+        decode.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     return str(caught.value).removeprefix(f"{path}: ")
 
@@ -179,7 +179,7 @@ def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
 
 def test_a_name_that_no_file_has(tmp_path: Path) -> None:
     with pytest.raises(PictureError) as caught:
-        photo.read(tmp_path / "a\0b")
+        decode.read(tmp_path / "a\0b")
     expected = r"a\x00b: expected a picture, found a name with a null byte, which no file has"
     assert str(caught.value) == f"{tmp_path}/{expected}"
 
@@ -187,7 +187,7 @@ def test_a_name_that_no_file_has(tmp_path: Path) -> None:
 def test_a_name_is_shown_with_codes_for_what_is_not_seen(tmp_path: Path) -> None:
     (tmp_path / "two\nlines\x1b[31m").touch()
     with pytest.raises(PictureError) as caught:
-        photo.read(tmp_path / "two\nlines\x1b[31m")
+        decode.read(tmp_path / "two\nlines\x1b[31m")
     assert str(caught.value).startswith(
         rf"{tmp_path}/two\nlines\x1b[31m: expected a picture that Pillow opens"
     )
@@ -209,7 +209,7 @@ def test_libtiff_says_nothing_of_its_own(
         damaged.load()
     assert capfd.readouterr().err  # of libtiff's own
     with suppress(PictureError):
-        photo.read(path)
+        decode.read(path)
     assert capfd.readouterr().err == ""
     os.write(2, b"stderr is what it was")
     assert capfd.readouterr().err == "stderr is what it was"
@@ -250,7 +250,7 @@ def test_a_damaged_file_is_read_or_refused(tmp_path: Path, kind: str) -> None:
         damaged[where] = generator.integers(0, 256, 4, np.uint8)
         path.write_bytes(damaged.tobytes())
         try:
-            read += photo.read(path).mode == "RGB"
+            read += decode.read(path).mode == "RGB"
         except PictureError:
             continue
     assert read < 60  # some of the damage was seen
@@ -288,5 +288,5 @@ def test_no_program_is_started_for_a_picture(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
     Image.new("RGB", (20, 20)).save(tmp_path / "x.eps")
     with pytest.raises(PictureError, match="expected a picture that Pillow opens"):
-        photo.read(tmp_path / "x.eps")
+        decode.read(tmp_path / "x.eps")
     assert not (tmp_path / "run").exists()

@@ -4,10 +4,11 @@ import torch
 from PIL import Image, ImageDraw, ImageOps
 from torchvision.transforms.functional import gaussian_blur
 
-from fashionboard import dataset, picture
-from fashionboard.dataset import Images
-from fashionboard.errors import PictureError
-from fashionboard.picture import Pixels
+from fashionboard.base.errors import PictureError
+from fashionboard.data import dataset
+from fashionboard.data.dataset import Images
+from fashionboard.predict import image
+from fashionboard.predict.image import Pixels
 
 SHOE = [(150, 400), (200, 250), (350, 300), (600, 380), (650, 400), (650, 450), (150, 450)]
 
@@ -26,7 +27,7 @@ def on_page(pixels: Pixels, margin: int, scale: int = 1) -> Image.Image:
 
 
 def test_a_dark_shape_on_light_and_its_negative_are_the_same_image() -> None:
-    one, other = picture.convert(shoe()), picture.convert(ImageOps.invert(shoe()))
+    one, other = image.convert(shoe()), image.convert(ImageOps.invert(shoe()))
     assert np.array_equal(one.pixels, other.pixels)
     assert (one.light, other.light) == (True, False)
     assert one.box == other.box
@@ -36,15 +37,15 @@ def test_a_photograph_and_its_negative_are_the_same_image() -> None:
     """Many levels, and larger than what is worked on."""
     noise = np.random.default_rng(0).normal(0, 6, (600, 800, 3))
     page = Image.fromarray((np.asarray(shoe((230, 225, 220))) + noise).clip(0, 255).astype(np.uint8))
-    one, other = picture.convert(page), picture.convert(ImageOps.invert(page))
+    one, other = image.convert(page), image.convert(ImageOps.invert(page))
     assert np.array_equal(one.pixels, other.pixels)
     assert (one.light, other.light) == (True, False)
     # and its background is black within the box, too
-    assert not one.pixels[picture.convert(shoe()).pixels == 0].any()
+    assert not one.pixels[image.convert(shoe()).pixels == 0].any()
 
 
 def test_the_longest_edge_fills_the_image_and_the_other_is_centred() -> None:
-    converted = picture.convert(shoe())
+    converted = image.convert(shoe())
     left, upper, right, lower = converted.box
     # to a seventh of a pixel of the image: pictures are worked on at 4 to 8 pixels a pixel
     assert np.abs(np.subtract((left, upper, right, lower), (150, 250, 651, 451))).max() <= 7
@@ -56,7 +57,7 @@ def test_the_longest_edge_fills_the_image_and_the_other_is_centred() -> None:
 def test_a_bar_is_what_can_be_worked_out_by_hand() -> None:
     page = Image.new("RGB", (60, 80), "white")
     page.paste("black", (20, 12, 30, 68))
-    converted = picture.convert(page)
+    converted = image.convert(page)
     expected = np.zeros((28, 28), np.uint8)
     expected[:, 11:16] = 255  # 10 x 56 pixels become 5 x 28
     assert np.array_equal(converted.pixels, expected)
@@ -67,7 +68,7 @@ def test_sharpening_adds_what_a_gaussian_takes_away(images: Images) -> None:
     """Against torchvision's blur; an image that reaches all edges is neither trimmed nor scaled."""
     pixels = images.pixels[0].copy()
     pixels[[0, -1], 5:15] = pixels[5:15, [0, -1]] = 100
-    converted = picture.convert(on_page(pixels, margin=3))
+    converted = image.convert(on_page(pixels, margin=3))
     # at 5 % of red, green and blue together, grey is background
     level = torch.from_numpy(np.where(pixels * np.sqrt(3) > 0.05 * 255, pixels, 0)).double()
     blurred = gaussian_blur(torch.nn.functional.pad(level, (2, 2, 2, 2))[None], [3, 3], [1.0])[0, 2:-2, 2:-2]
@@ -78,10 +79,10 @@ def test_sharpening_adds_what_a_gaussian_takes_away(images: Images) -> None:
 
 def test_an_enlarged_image_of_the_data_set_is_recognised_as_itself(images: Images) -> None:
     """Nearest of 60 by pixels, which no net has a part in."""
-    known = np.stack([picture.convert(on_page(each, 40, scale=10)).pixels for each in images.pixels[:60]])
+    known = np.stack([image.convert(on_page(each, 40, scale=10)).pixels for each in images.pixels[:60]])
     for scale, margin in ((5, 20), (8, 40), (16, 300)):
         for index in range(0, 60, 6):
-            found = picture.convert(on_page(images.pixels[index], margin, scale)).pixels
+            found = image.convert(on_page(images.pixels[index], margin, scale)).pixels
             distances = np.square(known.astype(float) - found).sum(axis=(1, 2))
             assert distances.argmin() == index
 
@@ -91,7 +92,7 @@ def test_a_grey_background_becomes_black_and_stretches_the_rest(grey: int) -> No
     page = Image.new("L", (100, 100), grey)
     page.paste(grey // 2, (30, 20, 58, 48))
     page.paste(0, (40, 20, 44, 48))
-    converted = picture.convert(page.convert("RGB"))
+    converted = image.convert(page.convert("RGB"))
     assert converted.light
     # halfway to black is half of 255, whatever the grey; the bar in it is black
     assert abs(int(converted.pixels[14, 4]) - 128) <= 1
@@ -101,8 +102,8 @@ def test_a_grey_background_becomes_black_and_stretches_the_rest(grey: int) -> No
 def test_a_background_that_grows_darker_across_the_page_is_still_one() -> None:
     ramp = np.linspace(1, 0.75, 800) * np.linspace(1, 0.9, 600)[:, None]  # (height, width)
     uneven = np.asarray(shoe()) * ramp[:, :, None]
-    converted = picture.convert(Image.fromarray(uneven.astype(np.uint8)))
-    plain = picture.convert(shoe())
+    converted = image.convert(Image.fromarray(uneven.astype(np.uint8)))
+    plain = image.convert(shoe())
     assert converted.box == plain.box
     # the shoe's brightness against the page around it is the same, but for rounding, stretched
     assert np.abs(converted.pixels.astype(int) - plain.pixels).max() <= 6
@@ -111,7 +112,7 @@ def test_a_background_that_grows_darker_across_the_page_is_still_one() -> None:
 def test_something_that_reaches_into_a_corner_does_not_make_the_background() -> None:
     page = Image.new("RGB", (200, 200), "white")
     page.paste("black", (0, 0, 100, 60))
-    converted = picture.convert(page)
+    converted = image.convert(page)
     assert converted.light
     assert converted.box == (0, 0, 100, 60)
 
@@ -120,7 +121,7 @@ def test_something_small_is_seen_as_closely_as_if_it_were_alone() -> None:
     small = on_page(dataset_like(), margin=10)
     page = Image.new("RGB", (2000, 1500), "white")
     page.paste(small, (1200, 300))
-    found, alone = picture.convert(page), picture.convert(small)
+    found, alone = image.convert(page), image.convert(small)
     assert np.array_equal(found.pixels, alone.pixels)
     assert found.box == tuple(np.add(alone.box, (1200, 300, 1200, 300)))
 
@@ -135,7 +136,7 @@ def dataset_like() -> Pixels:
 @pytest.mark.parametrize("level", [0, 128, 250])
 def test_one_colour_alone_is_refused(size: tuple[int, int], level: int) -> None:
     with pytest.raises(PictureError, match="expected something on a plain background, found one colour"):
-        picture.convert(Image.new("RGB", size, (level, level, level)))
+        image.convert(Image.new("RGB", size, (level, level, level)))
 
 
 @pytest.mark.parametrize("size", [(2, 1), (1, 3), (7, 5), (5000, 3), (3, 5000), (113, 1)])
@@ -143,5 +144,5 @@ def test_odd_sizes_are_converted(size: tuple[int, int]) -> None:
     page = np.full((*size[::-1], 3), 255, np.uint8)
     longer = max(page.shape[:2])
     page.reshape(-1, 3)[page.size // 3 // 2 :][: max(1, longer // 10)] = 0
-    converted = picture.convert(Image.fromarray(page))
+    converted = image.convert(Image.fromarray(page))
     assert converted.pixels.shape == (dataset.SIZE, dataset.SIZE) and converted.pixels.any()

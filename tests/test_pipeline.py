@@ -16,8 +16,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.pr_curve.metadata import parse_plugin_metadata
 from tensorboard.util import tensor_util
 
-from fashionboard import checkpoint, dataset, inference, network, processor, validation
-from fashionboard.dataset import CLASSES
+from fashionboard.base import processor
+from fashionboard.data import dataset
+from fashionboard.data.dataset import CLASSES
+from fashionboard.network import checkpoint, inference, nets
+from fashionboard.training import validation
 from tests.repository import Repository, stages_run
 from tests.settings import MODERN
 
@@ -188,7 +191,7 @@ def test_evaluate_writes_features_as_points_with_what_was_decided(finished: Repo
     }
     # the last layer decides on these points as recorded
     net = checkpoint.load(finished.path / "models" / "net.safetensors")
-    assert isinstance(net, network.Net)
+    assert isinstance(net, nets.Net)
     logits = points @ net.fc3.weight.detach().numpy().T + net.fc3.bias.detach().numpy()
     assert [CLASSES[index] for index in logits.argmax(axis=1)] == [predicted for _, predicted, _ in rows]
     # and the thumbnails are the images of these labels
@@ -283,7 +286,7 @@ def test_all_options_of_the_training_go_through_the_pipeline(changing: Repositor
 
     raw, path = changing.path / "data" / "raw", changing.path / "models" / "net.safetensors"
     net, test = checkpoint.load(path), dataset.load(raw, "test")
-    assert isinstance(net, network.Cnn)
+    assert isinstance(net, nets.Cnn)
     right = inference.log_probabilities(net, test.pixels, 10).argmax(axis=1) == test.labels
     assert metrics(changing, "evaluate")["accuracy"] == right.mean() > 0.3  # chance: 0.1
 

@@ -11,8 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from fashionboard import checkpoint, compute, drawn, inference, network, params, picture, training
-from fashionboard.dataset import CLASSES, Images
+from fashionboard.base import params
+from fashionboard.data.dataset import CLASSES, Images
+from fashionboard.network import checkpoint, compute, inference, nets
+from fashionboard.predict import image
+from fashionboard.sources import drawn
+from fashionboard.training import loop
 from tests import rights
 from tests.test_picture import on_page
 
@@ -20,16 +24,16 @@ PROGRAM = str(Path(sys.executable).with_name("fashionboard"))
 
 
 @pytest.fixture(scope="module")
-def net(root: Path) -> network.Network:
+def net(root: Path) -> nets.Network:
     compute.configure("cpu", threads=1)
-    trainer = training.Trainer(network.initial(0), params.load(root / "params.yaml").train)
+    trainer = loop.Trainer(nets.initial(0), params.load(root / "params.yaml").train)
     for _ in trainer.train(drawn.draw(6_000, seed=0, split="train")):
         pass
     return trainer.kept()
 
 
 @pytest.fixture(scope="module")
-def model(net: network.Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(net: nets.Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "net.safetensors"
     checkpoint.save(path, net, checkpoint.Origin("drawn", CLASSES))
     return path
@@ -46,17 +50,15 @@ def call(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
     )
 
 
-def test_garments_on_a_light_page_come_back_with_the_right_class(
-    net: network.Network, garments: Images
-) -> None:
-    converted = np.stack([picture.convert(on_page(each, 40, scale=10)).pixels for each in garments.pixels])
+def test_garments_on_a_light_page_come_back_with_the_right_class(net: nets.Network, garments: Images) -> None:
+    converted = np.stack([image.convert(on_page(each, 40, scale=10)).pixels for each in garments.pixels])
     right = inference.log_probabilities(net, converted, 100).argmax(axis=1) == garments.labels
     # of 300 it is 0.81, of which 100 deviate by 0.04; as they are drawn, smaller and not sharpened, 0.90
     assert right.mean() >= 0.7
 
 
 def test_a_line_a_picture_with_the_same_numbers_as_json(
-    tmp_path: Path, model: Path, net: network.Network, garments: Images
+    tmp_path: Path, model: Path, net: nets.Network, garments: Images
 ) -> None:
     page = on_page(garments.pixels[garments.labels == CLASSES.index("Trouser")][0], 40, scale=10)
     page.save(tmp_path / "größe.png")
@@ -64,7 +66,7 @@ def test_a_line_a_picture_with_the_same_numbers_as_json(
     lines = [call(tmp_path, "größe.png", "dark.png", "--model", model, *also) for also in ([], ["--json"])]
     assert [(done.returncode, done.stderr) for done in lines] == [(0, "")] * 2
     light, dark = (json.loads(line) for line in lines[1].stdout.splitlines())
-    converted = picture.convert(page)
+    converted = image.convert(page)
     probabilities = np.exp(inference.log_probabilities(net, converted.pixels[None], 1)[0])
     likeliest = np.argsort(-probabilities)[:3]
     assert CLASSES[likeliest[0]] == "Trouser"
@@ -156,7 +158,7 @@ def test_a_name_is_one_line_and_nothing_of_it_acts_on_a_terminal(tmp_path: Path,
     for name in names[:-1]:
         on_page(garments.pixels[0], 40, scale=10).save(tmp_path / name)
     classes = ("cat\x1b]0;title\x07", "dog\nerror: fox")
-    checkpoint.save(tmp_path / "model", network.initial(0, classes=2), checkpoint.Origin("mine", classes))
+    checkpoint.save(tmp_path / "model", nets.initial(0, classes=2), checkpoint.Origin("mine", classes))
     (tmp_path / "two\nlines").write_bytes(b"something else")
     (line,) = call(tmp_path, names[0], "--model", "two\nlines").stderr.splitlines()
     assert line.startswith(r"error: two\nlines: expected a safetensors file")
@@ -178,7 +180,7 @@ def test_a_name_is_one_line_and_nothing_of_it_acts_on_a_terminal(tmp_path: Path,
 def test_a_net_of_two_classes_has_two(tmp_path: Path, garments: Images) -> None:
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
     path = tmp_path / "models" / "net.safetensors"  # where it is looked for
-    checkpoint.save(path, network.initial(0, classes=2), checkpoint.Origin("mine", ("cat", "dog")))
+    checkpoint.save(path, nets.initial(0, classes=2), checkpoint.Origin("mine", ("cat", "dog")))
     (line,) = call(tmp_path, "a.png", "--json").stdout.splitlines()
     predictions = json.loads(line)["predictions"]
     assert {each["class"] for each in predictions} == {"cat", "dog"}
@@ -203,7 +205,7 @@ def test_a_model_that_cannot_be_reached_is_one_line(tmp_path: Path, garments: Im
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
     (tmp_path / "closed").mkdir()
     for name in ("closed/model", "mine"):
-        checkpoint.save(tmp_path / name, network.initial(0), checkpoint.Origin("drawn", CLASSES))
+        checkpoint.save(tmp_path / name, nets.initial(0), checkpoint.Origin("drawn", CLASSES))
         (tmp_path / name).chmod(0)
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "closed").chmod(0)
@@ -229,10 +231,10 @@ def test_a_model_that_cannot_be_reached_is_one_line(tmp_path: Path, garments: Im
 
 @pytest.mark.parametrize("also", [[], ["--json"]])
 def test_weights_too_large_for_a_picture_are_a_line_with_its_name_and_the_models(
-    tmp_path: Path, net: network.Network, garments: Images, also: list[str]
+    tmp_path: Path, net: nets.Network, garments: Images, also: list[str]
 ) -> None:
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
-    large = network.initial(0)
+    large = nets.initial(0)
     large.load_state_dict(net.state_dict())
     torch.nn.init.constant_(large.get_parameter("fc2.bias"), 1e3)
     torch.nn.init.constant_(large.get_parameter("fc3.weight"), 1e38)

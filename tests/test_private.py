@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import private
-from fashionboard.errors import PathError
+from fashionboard.base import private
+from fashionboard.base.errors import PathError
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import processor
+from fashionboard.base import processor
 
 HASWELL = "fpu sse4_2 fma movbe xsave avx f16c abm bmi1 avx2 bmi2"
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from fashionboard import progress
-from fashionboard.progress import Report
-from fashionboard.validation import Score
+from fashionboard.training import progress
+from fashionboard.training.progress import Report
+from fashionboard.training.validation import Score
 
 
 def report(step: int, loss: float, validation: Score | None = None) -> Report:

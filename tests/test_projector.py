@@ -9,8 +9,8 @@ from tensorboard.plugins.projector import projector_plugin
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch.utils.tensorboard import SummaryWriter
 
-from fashionboard import projector
-from fashionboard.dataset import Images
+from fashionboard.data.dataset import Images
+from fashionboard.events import projector
 
 LABELS = [f"class {index}" for index in range(11)]
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fashionboard import recording
+from fashionboard.training import repeat
 
 
 class Adder:
@@ -21,14 +21,14 @@ class Adder:
 
 def test_recording_leaves_the_state_as_it_was() -> None:
     adder = Adder()
-    recording.record(adder.step, torch.ones(4), torch.ones(4), [adder.total])
+    repeat.record(adder.step, torch.ones(4), torch.ones(4), [adder.total])
     assert adder.calls == 1
     assert adder.total == 1
 
 
 def test_batches_are_repeated_without_the_step_and_others_are_given_to_it() -> None:
     adder = Adder()
-    step = recording.record(adder.step, torch.ones(4), torch.ones(4), [adder.total])
+    step = repeat.record(adder.step, torch.ones(4), torch.ones(4), [adder.total])
     assert step(torch.full((4,), 2.0), torch.ones(4)).item() == 9
     assert step(torch.ones(4), torch.full((4,), 3.0)).item() == 21
     assert adder.calls == 1
@@ -45,7 +45,7 @@ def test_a_cuda_graph_reads_each_batch_from_the_same_place() -> None:
         return output, lambda: output.copy_(function())
 
     adder = Adder()
-    repeat = recording.cuda_graph(adder.step, torch.ones(4), torch.ones(4), called_again)
+    again = repeat.cuda_graph(adder.step, torch.ones(4), torch.ones(4), called_again)
     assert adder.total == 5
-    assert repeat(torch.full((4,), 2.0), torch.ones(4)).item() == 13
-    assert repeat(torch.ones(4), torch.full((4,), 3.0)).item() == 25
+    assert again(torch.full((4,), 2.0), torch.ones(4)).item() == 13
+    assert again(torch.ones(4), torch.full((4,), 3.0)).item() == 25

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import restore
-from fashionboard.errors import FashionboardError
+from fashionboard.base.errors import FashionboardError
+from fashionboard.restore import session
 from tests.repository import Repository, stages_run
 
 
@@ -231,7 +231,7 @@ def test_a_first_run_that_was_killed_leaves_a_person_where_they_were(
 
 def test_what_is_no_repository_is_refused_in_one_line(tmp_path: Path, small: Repository) -> None:
     with pytest.raises(FashionboardError, match="expected a DVC repository"):
-        restore.restore(tmp_path)
+        session.restore(tmp_path)
     (tmp_path / "new").mkdir()
     empty = Repository(tmp_path / "new")
     empty.git("init", "-q")
@@ -240,4 +240,4 @@ def test_what_is_no_repository_is_refused_in_one_line(tmp_path: Path, small: Rep
     small.git("rm", "-q", "--cached", "dvc.lock")
     small.git("commit", "-qm", "no lock")
     with pytest.raises(FashionboardError, match=r"expected a committed dvc\.lock"):
-        restore.restore(small.path)
+        session.restore(small.path)

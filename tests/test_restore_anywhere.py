@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import restore
-from fashionboard.errors import FashionboardError
-from fashionboard.kept import Kept
+from fashionboard.base.errors import FashionboardError
+from fashionboard.restore import session
+from fashionboard.restore.kept import Kept
 from tests.repository import Repository
 
 # DVC's own command, killed after its first checkout that discards changes, or after its commit
@@ -294,7 +294,7 @@ def test_a_failure_names_what_was_moved(small: Repository) -> None:
 def test_a_wrong_folder_is_refused(small: Repository) -> None:
     for name in ("nosuch/folder", "notes"):
         with pytest.raises(FashionboardError, match="expected a folder of a DVC repository"):
-            restore.repository(small.path / name)
+            session.repository(small.path / name)
 
 
 def test_only_a_run_in_the_repository_itself_stands_in_the_way(small: Repository, tmp_path: Path) -> None:

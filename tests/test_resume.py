@@ -12,12 +12,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from fashionboard import compute, network, resume, validation
-from fashionboard.dataset import Images
-from fashionboard.errors import PathError
-from fashionboard.params import Train
-from fashionboard.progress import Report
-from fashionboard.training import Trainer
+from fashionboard.base.errors import PathError
+from fashionboard.base.params import Train
+from fashionboard.data.dataset import Images
+from fashionboard.network import compute, nets
+from fashionboard.training import resume, validation
+from fashionboard.training.loop import Trainer
+from fashionboard.training.progress import Report
 from tests import rights
 from tests.hostile import seen
 from tests.settings import settings
@@ -34,7 +35,7 @@ def main_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(wanted: Train = SETTINGS) -> Trainer:
-    return Trainer(network.initial(0, model=wanted.model), wanted)
+    return Trainer(nets.initial(0, model=wanted.model), wanted)
 
 
 def train_until(images: Images, stop: int, wanted: Train = SETTINGS) -> None:
@@ -321,7 +322,7 @@ def test_what_never_ends_in_the_place_of_what_is_saved_is_not_read(
 
 _LOAD = """
 import sys
-from fashionboard import resume
+from fashionboard.training import resume
 print(resume.load("key", {}, resume.Expected((), 0, 0)))
 """
 

@@ -2,8 +2,8 @@ import pytest
 from torch import nn, optim
 from torch.optim import lr_scheduler
 
-from fashionboard import schedule
-from fashionboard.params import Schedule
+from fashionboard.base.params import Schedule
+from fashionboard.training import schedule
 
 HIGHEST = 0.3
 

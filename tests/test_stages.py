@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from fashionboard import checkpoint, dataset, network
-from fashionboard.dataset import CLASSES
-from tests import own, rendered
+from fashionboard.data import dataset
+from fashionboard.data.dataset import CLASSES
+from fashionboard.network import checkpoint, nets
+from tests import folders, rendered
 from tests.repository import Repository
 
 ALL = ("download", "visualize", "embed", "train", "evaluate")
@@ -47,14 +48,14 @@ def refusal(repository: Repository, stage: str) -> str:
     return line.removeprefix("error: ")
 
 
-@pytest.mark.parametrize("model", network.MODELS)
+@pytest.mark.parametrize("model", nets.MODELS)
 @pytest.mark.parametrize("large", ["first", "last"])
 def test_evaluate_refuses_weights_whose_sums_are_not_finite(
     repository: Repository, model: str, large: str
 ) -> None:
     repository.set({"data.drawn.train_images": 20, "data.drawn.test_images": 20, "embed.points": 20})
     assert start(repository, "download").returncode == 0
-    net = network.initial(0, model=model)
+    net = nets.initial(0, model=model)
     weights = [each for name, each in net.named_parameters() if name.endswith("weight")]
     torch.nn.init.constant_(weights[0 if large == "first" else -1], 3e38)
     checkpoint.save(repository.path / "models/net.safetensors", net, checkpoint.Origin("drawn", CLASSES))
@@ -71,7 +72,7 @@ def texts(repository: Repository, stage: str) -> str:
 
 def test_names_as_people_write_them_go_through_all_stages(repository: Repository) -> None:
     folder = "نیم\u200cفاصله_**_👩\u200d🚀"
-    own.write(repository.path / folder, WRITTEN, each=8)
+    folders.write(repository.path / folder, WRITTEN, each=8)
     repository.set({"data.dataset": f"idx:{folder}", "embed.points": 10})
     for stage in ALL:
         done = start(repository, stage)
@@ -107,7 +108,7 @@ def test_names_as_people_write_them_go_through_all_stages(repository: Repository
 
 
 def test_too_few_images_for_a_parameter_are_said_with_its_name_and_value(repository: Repository) -> None:
-    own.write(repository.path / "few", ("cat", "dog", "fox"), each=9)
+    folders.write(repository.path / "few", ("cat", "dog", "fox"), each=9)
     repository.set({"data.dataset": "idx:few", "embed.points": 28, "train.validation": 25})
     assert start(repository, "download").returncode == 0
     assert refusal(repository, "embed") == (
@@ -117,7 +118,7 @@ def test_too_few_images_for_a_parameter_are_said_with_its_name_and_value(reposit
 
 
 def test_two_images_a_part_go_through_all_stages(repository: Repository) -> None:
-    own.write(repository.path / "two", ("cat", "dog"), each=2)
+    folders.write(repository.path / "two", ("cat", "dog"), each=2)
     for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
         test = repository.path / "two" / name.replace("train", "t10k")
         (repository.path / "two" / name).write_bytes(test.read_bytes())

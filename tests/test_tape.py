@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fashionboard import tape
+from fashionboard.training import tape
 
 
 def test_a_repetition_does_the_same_to_other_inputs() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionboard.events import EventWriter
+from fashionboard.events.events import EventWriter
 from tests.repository import Repository
 from tests.servers import content, eventually, get, tensorboard
 

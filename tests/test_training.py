@@ -7,12 +7,13 @@ import torch
 from torch import nn, optim
 from torchvision import transforms
 
-from fashionboard import augmentation, compute, network, training, validation
-from fashionboard.dataset import Images
-from fashionboard.errors import TrainingError
-from fashionboard.network import Network
-from fashionboard.params import Train
-from fashionboard.progress import Report
+from fashionboard.base.errors import TrainingError
+from fashionboard.base.params import Train
+from fashionboard.data.dataset import Images
+from fashionboard.network import compute, nets
+from fashionboard.network.nets import Network
+from fashionboard.training import augmentation, loop, validation
+from fashionboard.training.progress import Report
 from tests.settings import MODERN, settings
 
 
@@ -22,7 +23,7 @@ def one_thread() -> None:
 
 
 def run(net: Network, images: Images, wanted: Train) -> Iterator[Report]:
-    return training.Trainer(net, wanted).train(images)
+    return loop.Trainer(net, wanted).train(images)
 
 
 def plain_loop(net: nn.Module, images: Images, wanted: Train, fused: bool | None = None) -> list[float]:
@@ -32,7 +33,7 @@ def plain_loop(net: nn.Module, images: Images, wanted: Train, fused: bool | None
     optimizer = optim.SGD(net.parameters(), lr=wanted.lr, momentum=wanted.momentum, fused=fused)
     losses = []
     for epoch in range(wanted.epochs):
-        order = training.order(len(images), wanted.seed, epoch)
+        order = loop.order(len(images), wanted.seed, epoch)
         for start in range(0, len(images), wanted.batch_size):
             at = order[start : start + wanted.batch_size]
             inputs = torch.stack([transform(images.pixels[i][:, :, None]) for i in at])
@@ -52,7 +53,7 @@ def test_the_loop_is_the_tutorials(images: Images, epochs: int, batch_size: int)
     wanted = settings(epochs=epochs, batch_size=batch_size, log_every=1)
     # with some weights a maximum or a rectifier is a matter of the last bit: from there on the two go apart
     # by a thousandth, as they do with seeds 0 and 1 of eight, and with 6 on AVX-512
-    ours, theirs = network.initial(4), network.initial(4)
+    ours, theirs = nets.initial(4), nets.initial(4)
     losses = [report.loss for report in run(ours, images, wanted)]
     torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
     torch.set_deterministic_debug_mode("default")
@@ -68,7 +69,7 @@ def test_a_plain_loop_with_the_same_settings_of_torch_and_a_fused_optimizer_give
 ) -> None:
     compute.configure("cpu", 1, batch_size)
     wanted = settings(epochs=10, log_every=1, momentum=momentum, batch_size=batch_size)
-    ours, theirs = network.initial(0), network.initial(0)
+    ours, theirs = nets.initial(0), nets.initial(0)
     losses = [report.loss for report in run(ours, images, wanted)]
     assert losses == plain_loop(theirs, images, wanted, fused=True)
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -79,17 +80,17 @@ def test_a_plain_loop_with_the_same_settings_of_torch_and_a_fused_optimizer_give
 def test_batches_are_the_images_in_order(images: Images, count: int, batch_size: int) -> None:
     pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)
     positions = torch.from_numpy(np.random.default_rng(0).integers(0, len(images), count))
-    found = list(training.batches(pixels, labels, positions, batch_size))
+    found = list(loop.batches(pixels, labels, positions, batch_size))
     assert [len(at) for _, _, at in found] == [len(at) for at in positions.split(batch_size)]
     for (inputs, targets, at), expected in zip(found, positions.split(batch_size), strict=True):
         assert torch.equal(at, expected)
-        assert torch.equal(inputs, network.normalise(pixels[expected]))
+        assert torch.equal(inputs, nets.normalise(pixels[expected]))
         assert torch.equal(targets, labels[expected])
 
 
 def test_reports_come_at_the_tutorials_steps_with_the_means(images: Images) -> None:
-    every = [r.loss for r in run(network.initial(0), images, settings(epochs=2, log_every=1))]
-    reports = list(run(network.initial(0), images, settings(epochs=2, log_every=20)))
+    every = [r.loss for r in run(nets.initial(0), images, settings(epochs=2, log_every=1))]
+    reports = list(run(nets.initial(0), images, settings(epochs=2, log_every=20)))
     # 50 batches an epoch: two intervals of 20 and one of 10
     assert [r.step for r in reports] == [19, 39, 49, 69, 89, 99]
     first = 0
@@ -99,39 +100,39 @@ def test_reports_come_at_the_tutorials_steps_with_the_means(images: Images) -> N
 
 
 def test_a_report_shows_what_the_net_thinks_of_the_last_batch(images: Images) -> None:
-    net = network.initial(0)
+    net = nets.initial(0)
     for report in run(net, images, settings()):
-        at = training.order(len(images), 0, 0)[report.step * 4 : report.step * 4 + 4]
+        at = loop.order(len(images), 0, 0)[report.step * 4 : report.step * 4 + 4]
         assert np.array_equal(report.positions, at)
         with torch.no_grad():
-            probabilities = net(network.normalise(torch.tensor(images.pixels[at]))).softmax(dim=1).numpy()
+            probabilities = net(nets.normalise(torch.tensor(images.pixels[at]))).softmax(dim=1).numpy()
         assert np.array_equal(report.predicted, probabilities.argmax(axis=1))
         assert np.array_equal(report.confidence, probabilities.max(axis=1))
 
 
 def test_four_images_at_most_are_shown_and_a_batch_of_one_works(images: Images) -> None:
     for batch_size, shown in ((1, 1), (3, 3), (64, 4)):
-        reports = list(run(network.initial(0), images, settings(batch_size=batch_size)))
+        reports = list(run(nets.initial(0), images, settings(batch_size=batch_size)))
         assert len(reports[0].positions) == shown
 
 
 def test_a_seed_of_its_own_orders_each_epoch() -> None:
-    orders = {(seed, epoch): tuple(training.order(50, seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}
+    orders = {(seed, epoch): tuple(loop.order(50, seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}
     assert len(set(orders.values())) == 4
     assert all(sorted(order) == list(range(50)) for order in orders.values())
-    assert tuple(training.order(50, 0, 1)) == orders[0, 1]
+    assert tuple(loop.order(50, 0, 1)) == orders[0, 1]
 
 
 def test_the_same_seed_gives_the_same_bits(images: Images) -> None:
-    nets = [network.initial(0), network.initial(0)]
-    for net in nets:
+    both = [nets.initial(0), nets.initial(0)]
+    for net in both:
         list(run(net, images, settings()))
-    for one, other in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+    for one, other in zip(both[0].parameters(), both[1].parameters(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_training_learns(images: Images) -> None:
-    reports = list(run(network.initial(0), images, settings(epochs=30, log_every=50)))
+    reports = list(run(nets.initial(0), images, settings(epochs=30, log_every=50)))
     assert reports[0].loss == pytest.approx(math.log(10), abs=0.1)  # chance, before anything is learnt
     assert reports[-1].loss < 0.5
 
@@ -141,15 +142,15 @@ def test_training_learns(images: Images) -> None:
 def test_cuda_learns_the_same_and_repeats_its_bits(images: Images, batch_size: int) -> None:
     cuda = compute.configure("cuda", 1)
     there = settings(device="cuda", batch_size=batch_size)
-    losses = [[r.loss for r in run(network.initial(0).to(cuda), images, there)] for _ in range(2)]
+    losses = [[r.loss for r in run(nets.initial(0).to(cuda), images, there)] for _ in range(2)]
     assert losses[0] == losses[1]
-    on_cpu = [r.loss for r in run(network.initial(0), images, settings(batch_size=batch_size))]
+    on_cpu = [r.loss for r in run(nets.initial(0), images, settings(batch_size=batch_size))]
     assert losses[0] == pytest.approx(on_cpu, abs=1e-3)  # other kernels sum in another order
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_learning_rate(images: Images) -> None:
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+ with train\.lr=10"):
-        list(run(network.initial(0), images, settings(lr=10)))
+        list(run(nets.initial(0), images, settings(lr=10)))
 
 
 def modern(**changes: object) -> Train:
@@ -164,7 +165,7 @@ def test_a_plain_loop_gives_the_same_bits_with_all_options(
     """Modules, optimizer and scheduler of torch, without a recording; statistics of the batches, too."""
     wanted = modern(**changes)
     compute.configure("cpu", 1, wanted.batch_size)
-    ours, theirs = network.initial(0, model="cnn"), network.initial(0, model="cnn")
+    ours, theirs = nets.initial(0, model="cnn"), nets.initial(0, model="cnn")
     losses = [report.loss for report in run(ours, images, wanted)]
     assert losses == plain_options(theirs, images, wanted)
     for name, tensor in theirs.state_dict().items():
@@ -186,11 +187,11 @@ def plain_options(net: nn.Module, images: Images, wanted: Train) -> list[float]:
         scheduler = optim.lr_scheduler.LambdaLR(optimizer, half)
     losses = []
     for epoch in range(wanted.epochs):
-        order = torch.from_numpy(training.order(len(images), 0, epoch))
+        order = torch.from_numpy(loop.order(len(images), 0, epoch))
         changed = augmentation.flip_shift(pixels[order], augmentation.draw(len(images), 0, epoch))
         for inputs, at in zip(changed.split(wanted.batch_size), order.split(wanted.batch_size), strict=True):
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(net(network.normalise(inputs)), labels[at])
+            loss = nn.functional.cross_entropy(net(nets.normalise(inputs)), labels[at])
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
@@ -206,16 +207,16 @@ def test_looking_at_other_images_changes_nothing_and_sees_them_as_they_are(image
     rest, held_out = validation.hold_out(images, 40, seed=0)
     assert held_out is not None
     pixels, labels = torch.tensor(held_out.pixels), torch.tensor(held_out.labels, dtype=torch.int64)
-    alone, net = network.initial(0, model="cnn"), network.initial(0, model="cnn")
+    alone, net = nets.initial(0, model="cnn"), nets.initial(0, model="cnn")
     expected = list(run(alone, rest, wanted))
-    for report, blind in zip(training.Trainer(net, wanted).train(rest, held_out), expected, strict=True):
+    for report, blind in zip(loop.Trainer(net, wanted).train(rest, held_out), expected, strict=True):
         assert blind.validation is None
         assert report.loss == blind.loss
         assert net.training and net.get_submodule("block1").training
         net.eval()
         assert report.validation == validation.score(net, pixels, labels)
         with torch.no_grad():
-            logits = net(network.normalise(torch.tensor(rest.pixels[report.positions])))
+            logits = net(nets.normalise(torch.tensor(rest.pixels[report.positions])))
         net.train()
         assert np.array_equal(report.confidence, logits.softmax(dim=1).max(dim=1).values.numpy())
     for name, tensor in alone.state_dict().items():
@@ -227,8 +228,8 @@ def test_the_weights_that_are_kept_are_those_of_their_report(images: Images, kee
     # a rate so high that the loss on other images goes up and down
     wanted = settings(epochs=4, lr=0.05, log_every=10, validation=40, keep=keep)
     rest, held_out = validation.hold_out(images, wanted.validation, seed=0)
-    net = network.initial(0)
-    trainer = training.Trainer(net, wanted)
+    net = nets.initial(0)
+    trainer = loop.Trainer(net, wanted)
     losses, weights = [], []
     for report in trainer.train(rest, held_out):
         assert report.validation is not None
@@ -246,8 +247,8 @@ def test_the_weights_that_are_kept_are_those_of_their_report(images: Images, kee
 def test_cuda_repeats_the_bits_of_all_options(images: Images, changes: dict[str, object]) -> None:
     cuda = compute.configure("cuda", 1)
     wanted = modern(device="cuda", **changes)
-    losses = [[r.loss for r in run(network.initial(0, model="cnn").to(cuda), images, wanted)] for _ in "ab"]
+    losses = [[r.loss for r in run(nets.initial(0, model="cnn").to(cuda), images, wanted)] for _ in "ab"]
     assert losses[0] == losses[1]
-    on_cpu = [r.loss for r in run(network.initial(0, model="cnn"), images, modern(**changes))]
+    on_cpu = [r.loss for r in run(nets.initial(0, model="cnn"), images, modern(**changes))]
     # other kernels sum in another order, and a net in training makes more of that from step to step
     assert losses[0][:3] == pytest.approx(on_cpu[:3], abs=1e-2)

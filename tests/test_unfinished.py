@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fashionboard import unfinished
+from fashionboard.base import unfinished
 
 
 def test_what_is_written_stays(tmp_path: Path) -> None:
@@ -35,8 +35,8 @@ def test_a_stopped_process_removes_what_is_half_written_and_says_so(
 ) -> None:
     program = f"""
 import pathlib, time
-from fashionboard import lifetime, outputs
-from fashionboard.events import EventWriter
+from fashionboard.base import lifetime, outputs
+from fashionboard.events.events import EventWriter
 lifetime.guard()
 with EventWriter(pathlib.Path(r"{tmp_path}"), "0123456789abcdef") as events:
     outputs.write_json(pathlib.Path(r"{tmp_path}") / "whole.json", {{}})
@@ -73,7 +73,7 @@ def test_a_stage_ends_with_its_shell_and_with_the_program_that_runs_dvc(
 ) -> None:
     stage = f"""
 import ctypes, os, time
-from fashionboard import lifetime
+from fashionboard.base import lifetime
 lifetime.guard()
 print(os.getppid(), os.getpid(), flush=True)
 {busy}
@@ -105,7 +105,7 @@ print(os.getppid(), os.getpid(), flush=True)
 def test_an_ended_stage_leaves_no_watchdog(root: Path, tmp_path: Path) -> None:
     program = """
 import psutil
-from fashionboard import lifetime
+from fashionboard.base import lifetime
 lifetime.guard()
 print(psutil.Process().children()[0].pid)
 """

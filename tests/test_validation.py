@@ -3,9 +3,10 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from fashionboard import network, validation
-from fashionboard.dataset import Images
-from fashionboard.errors import TrainingError
+from fashionboard.base.errors import TrainingError
+from fashionboard.data.dataset import Images
+from fashionboard.network import nets
+from fashionboard.training import validation
 
 
 def numbered(labels: list[int]) -> Images:
@@ -70,12 +71,12 @@ def test_a_class_of_one_image_cannot_be_on_both_sides() -> None:
 
 
 def test_the_score_is_scikit_learns(images: Images) -> None:
-    net = network.initial(0).eval()
+    net = nets.initial(0).eval()
     pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)
     pixels, labels = pixels.repeat(6, 1, 1), labels.repeat(6)  # more than go through at a time
     found = validation.score(net, pixels, labels)
     with torch.no_grad():
-        probabilities = net(network.normalise(pixels)).double().softmax(dim=1).numpy()
+        probabilities = net(nets.normalise(pixels)).double().softmax(dim=1).numpy()
     # sums in float32, in another order for another batch
     assert found.loss == pytest.approx(log_loss(labels, probabilities, labels=range(10)), abs=1e-6)
     assert found.accuracy == accuracy_score(labels, probabilities.argmax(axis=1))

@@ -11,12 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fashionboard import dvcfiles, processor
-from fashionboard.compare import Difference
-from fashionboard.dvcfiles import Stage
-from fashionboard.errors import PathError
-from fashionboard.verify import Promise, Result, Verdict, promise, report
-from fashionboard.verify import verify as run_again
+from fashionboard.base import processor
+from fashionboard.base.errors import PathError
+from fashionboard.repository import dvcfiles
+from fashionboard.repository.dvcfiles import Stage
+from fashionboard.verify.compare import Difference
+from fashionboard.verify.session import Promise, Result, Verdict, promise, report
+from fashionboard.verify.session import verify as run_again
 from tests import hostile, rights
 from tests.plain import fixed, plain
 from tests.repository import Repository

@@ -3,16 +3,17 @@ import sys
 
 import pytest
 
-from fashionboard import dvcfiles, yamlsize
-from fashionboard.errors import DataError
+from fashionboard.base import yamlsize
+from fashionboard.base.errors import DataError
+from fashionboard.repository import dvcfiles
 
 # in a process of its own, which libyaml may end
 _READ = """
 import sys
 import yaml
 from ruamel.yaml import YAML
-from fashionboard import yamlsize
-from fashionboard.errors import DataError
+from fashionboard.base import yamlsize
+from fashionboard.base.errors import DataError
 
 text = sys.stdin.buffer.read().decode()
 try:

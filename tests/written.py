@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from fashionboard.board.git import Git
-from fashionboard.board.recorded import Record, Recorder
-from fashionboard.dvcfiles import Cache
-from fashionboard.events import EventWriter
+from fashionboard.board.results import Record, Recorder
+from fashionboard.events.events import EventWriter
+from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.git import Git
 from tests.repository import Repository
 
 SETTINGS = "[core]\n    analytics = false\n    check_update = false\n"

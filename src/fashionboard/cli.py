@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fashionboard import arithmetic, errors
+from fashionboard.base import arithmetic, errors
 
 if TYPE_CHECKING:
     from fashionboard.board.where import Condition
@@ -216,11 +216,11 @@ def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _verify(arguments: argparse.Namespace) -> None:
     # TensorBoard takes a while to import: not for --help
-    from fashionboard import verify
+    from fashionboard.verify import session
 
     print("Running all stages of HEAD in a clone; uncommitted changes are no part of it.", flush=True)
-    verdict = verify.verify(arguments.repo)
-    print(verify.report(verdict))
+    verdict = session.verify(arguments.repo)
+    print(session.report(verdict))
     if not verdict.kept:
         sys.exit(1)
     if verdict.different:
@@ -254,10 +254,10 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _predict(arguments: argparse.Namespace) -> None:
     arithmetic.prepare()
     # numpy and Pillow take a while to import: not for --help
-    from fashionboard import predict
+    from fashionboard.predict import session
 
-    options = predict.Options(tuple(arguments.images), arguments.model, arguments.rev, arguments.json)
-    if not predict.run(options):
+    options = session.Options(tuple(arguments.images), arguments.model, arguments.rev, arguments.json)
+    if not session.run(options):
         sys.exit(1)
 
 
@@ -278,9 +278,9 @@ def _add_restore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _restore(arguments: argparse.Namespace) -> None:
-    from fashionboard import restore
+    from fashionboard.restore import session
 
     if arguments.lock:
-        restore.unlock(arguments.repo)
+        session.unlock(arguments.repo)
         return
-    print(restore.report(restore.restore(arguments.repo)))
+    print(session.report(session.restore(arguments.repo)))

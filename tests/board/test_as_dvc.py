@@ -9,9 +9,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from fashionboard import dvcfiles
+from fashionboard.base.errors import DataError
 from fashionboard.board.live import Live
-from fashionboard.errors import DataError
+from fashionboard.repository import dvcfiles
 from tests.repository import Repository
 from tests.servers import board, eventually, rows
 from tests.written import SETTINGS, commit, events, lock, pipeline, read, store, written

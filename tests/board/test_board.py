@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashionboard.dataset import CLASSES
+from fashionboard.data.dataset import CLASSES
 from tests.repository import Repository
 from tests.servers import board, content, eventually, get, rows
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fashionboard.board import card
-from fashionboard.board.commits import Commit, Commits
-from fashionboard.board.git import Git
+from fashionboard.repository.commits import Commit, Commits
+from fashionboard.repository.git import Git
 
 HOSTILE = """\
 **b** [a](http://x.y) ![i](http://x.y/i.png) <img src=x onerror=alert(1)> | `c` \x1b[31m\u202e

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard.board.git import Git
-from fashionboard.errors import BoardError
+from fashionboard.base.errors import BoardError
+from fashionboard.repository.git import Git
 from tests.plain import plain
 from tests.repository import Repository
 

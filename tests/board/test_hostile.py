@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard import errors
+from fashionboard.base import errors
+from fashionboard.base.errors import FashionboardError
 from fashionboard.board import export, session
 from fashionboard.board.group import Group
 from fashionboard.board.session import Options, Request
 from fashionboard.board.where import Filter
-from fashionboard.errors import FashionboardError
-from fashionboard.events import EventWriter
+from fashionboard.events.events import EventWriter
 from tests import hostile, servers
 from tests.hostile import SECRET, seen
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from fashionboard.board import live
-from fashionboard.board.git import Git
 from fashionboard.board.live import Live, Processes
-from fashionboard.board.recorded import Recorder
-from fashionboard.dvcfiles import Cache
+from fashionboard.board.results import Recorder
+from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.git import Git
 from tests.plain import plain
 from tests.repository import Repository
 

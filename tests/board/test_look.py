@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
+from fashionboard.base.errors import FashionboardError
 from fashionboard.board.board import Board
-from fashionboard.board.selection import Request
 from fashionboard.board.view import View
-from fashionboard.dvcfiles import Cache
-from fashionboard.errors import FashionboardError
+from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.revisions import Request
 from tests import rights
 from tests.plain import plain
 from tests.repository import Repository

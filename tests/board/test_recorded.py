@@ -5,10 +5,10 @@ from pathlib import Path
 import dvc.api
 import pytest
 
-from fashionboard.board.git import Git
 from fashionboard.board.live import Live
-from fashionboard.board.recorded import Record, Recorder
-from fashionboard.dvcfiles import Cache
+from fashionboard.board.results import Record, Recorder
+from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.git import Git
 from tests.plain import plain
 from tests.repository import Repository
 

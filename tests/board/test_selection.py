@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from fashionboard.board.git import Git
-from fashionboard.board.selection import Request, Target, distinct, safe, select
-from fashionboard.errors import BoardError
+from fashionboard.base.errors import BoardError
+from fashionboard.repository.git import Git
+from fashionboard.repository.revisions import Request, Target, distinct, safe, select
 from tests.plain import plain
 from tests.repository import Repository
 

@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
+from fashionboard.base.errors import BoardError
 from fashionboard.board import server
-from fashionboard.errors import BoardError
 
 
 def test_a_free_port_is_taken_and_one_in_use_gives_the_next() -> None:

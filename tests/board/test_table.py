@@ -2,9 +2,9 @@
 
 import pytest
 
-from fashionboard.board.commits import Commit
 from fashionboard.board.group import Group
 from fashionboard.board.table import table, width
+from fashionboard.repository.commits import Commit
 
 WIDE = ["日本語", "e\u0301te\u0301", "🚀-1", "👩\u200d👩\u200d👧", "한국", "plain"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fashionboard.base.errors import BoardError
 from fashionboard.board.view import View
-from fashionboard.errors import BoardError
 
 
 @pytest.fixture

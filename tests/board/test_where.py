@@ -1,8 +1,8 @@
 import pytest
 
+from fashionboard.base.errors import BoardError
 from fashionboard.board.group import Group, State, Value
 from fashionboard.board.where import Condition, Filter, condition
-from fashionboard.errors import BoardError
 
 
 def group(name: str, state: State = "experiment", **values: Value) -> Group:

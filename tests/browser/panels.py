@@ -20,8 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torchvision.datasets import FashionMNIST
 from torchvision.utils import make_grid
 
-from fashionboard import checkpoint
-from fashionboard.dataset import CLASSES
+from fashionboard.data.dataset import CLASSES
+from fashionboard.network import checkpoint
 from tests.browser.page import Page
 
 REPORTS = 15

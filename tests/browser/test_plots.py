@@ -11,7 +11,7 @@ import vl_convert
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from fashionboard.dataset import CLASSES
+from fashionboard.data.dataset import CLASSES
 from tests.browser.page import MISSING, REASON, Page
 from tests.browser.panels import REPORTS, probabilities_and_labels
 from tests.repository import Repository

@@ -12,9 +12,12 @@ import pytest
 from google.protobuf import text_format
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
-from fashionboard import dataset, evaluation, figures, images
-from fashionboard.dataset import CLASSES
-from fashionboard.events import EventWriter
+from fashionboard.data import dataset
+from fashionboard.data.dataset import CLASSES
+from fashionboard.evaluation import scores
+from fashionboard.events import images
+from fashionboard.events.events import EventWriter
+from fashionboard.figures import examples
 from tests.browser import panels
 from tests.browser.conftest import ALL_IMAGES, EXPERIMENTS
 from tests.browser.page import MISSING, REASON, Page
@@ -77,7 +80,7 @@ def with_truth_taken_from_predictions(root: Path) -> None:
         for index, name in enumerate(CLASSES):
             truth = probabilities.argmax(axis=1) == index
             thresholds = panels.settings(root)["evaluate"]["thresholds"]
-            counts = evaluation.pr_counts(truth, probabilities[:, index], thresholds)
+            counts = scores.pr_counts(truth, probabilities[:, index], thresholds)
             events.pr_curve(f"pr_curve/{name}", counts)
 
 
@@ -90,7 +93,7 @@ def with_a_clipped_grid(root: Path) -> None:
     some = dataset.choose_by_class(train, 10, 0)
     with EventWriter(root / "runs" / "visualize", "0" * 16) as events:
         events.image("four_fashion_mnist_images", images.grid(clipped, columns=4))
-        events.image("class_grid", figures.class_grid(some.pixels, some.labels, CLASSES, 10))
+        events.image("class_grid", examples.class_grid(some.pixels, some.labels, CLASSES, 10))
         events.image("class_balance", images.grid(clipped, columns=4))
 
 

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fashionboard import dvcfiles, errors
-from fashionboard.board import fetch, selection
-from fashionboard.board.commits import Commit, Commits
-from fashionboard.board.fetch import Remote
-from fashionboard.board.git import Git
+from fashionboard.base import errors
 from fashionboard.board.group import Group, State, Value
 from fashionboard.board.live import Live, Processes
-from fashionboard.board.recorded import Record, Recorder
+from fashionboard.board.results import Record, Recorder
 from fashionboard.board.rows import Rows
-from fashionboard.board.selection import Request, Target
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.dvcfiles import Cache, Run, Runs
+from fashionboard.repository import dvcfiles, fetch, revisions
+from fashionboard.repository.commits import Commit, Commits
+from fashionboard.repository.dvcfiles import Cache, Run, Runs
+from fashionboard.repository.fetch import Remote
+from fashionboard.repository.git import Git
+from fashionboard.repository.revisions import Request, Target
 
 # as often must a copy that was worked in be found idle or gone before its experiment counts as ended
 _LOOKS = 3
@@ -138,7 +138,7 @@ class Board:
         watched = [(each.name, each.live) for each in self._watched.values() if each.state == "running"]
         live = [
             f"{name}: {problem}; skipped"
-            for name, each in [(selection.WORKSPACE, self._workspace), *watched]
+            for name, each in [(revisions.WORKSPACE, self._workspace), *watched]
             for problem in each.problems
         ]
         broken = [f"{ref}: expected a commit, found none; skipped" for ref in self._git.broken]
@@ -150,7 +150,7 @@ class Board:
         return [*failed, *live, *self._left_out_links(), *broken, *recorded]
 
     def _left_out_links(self) -> Iterator[str]:
-        lives = [(selection.WORKSPACE, self._workspace)]
+        lives = [(revisions.WORKSPACE, self._workspace)]
         for name, each in [*lives, *((watched.name, watched.live) for watched in self._watched.values())]:
             if outside := [os.path.relpath(path, each.root) for path in each.outside]:
                 more = ", ..." if len(outside) > _NAMED else ""
@@ -165,11 +165,11 @@ class Board:
         # `dvc gc` takes objects away
         lost = self._recorder.forget(self._cache.lost())
         if refs != self._refs:
-            targets = selection.select(self._git, self._request, gone=self._refs is not None)
+            targets = revisions.select(self._git, self._request, gone=self._refs is not None)
             # what was seen running stays when it has ended, whatever it started from
             known = {target.key for target in targets}
             ended = [key for key in self._watched if key not in known]
-            targets += selection.by_key(self._git, ended)
+            targets += revisions.by_key(self._git, ended)
         elif not (remote or lost or self._recorder.failed or any(map(self._cache.find, self._missing()))):
             return
         commits = [target.commit for target in targets]
@@ -257,9 +257,9 @@ class Board:
     def _build(self) -> Iterator[Group]:
         """Yield what is to be shown."""
         if self._request.workspace:
-            with self._trying(selection.WORKSPACE):
+            with self._trying(revisions.WORKSPACE):
                 files = self._workspace.files()
-                yield Group(selection.WORKSPACE, "", "workspace", files, self._workspace.parameters)
+                yield Group(revisions.WORKSPACE, "", "workspace", files, self._workspace.parameters)
         watched = {key: each for key, each in self._watched.items() if each.state != "experiment"}
         running = {key: each for key, each in watched.items() if each.state == "running"}
         new = [Target(name, "", "experiment", baseline=baseline) for baseline, name in running]
@@ -299,13 +299,13 @@ class Board:
 
     def _name(self, targets: dict[tuple[str, str], Target]) -> None:
         if list(targets) != list(self._names):
-            taken = [selection.WORKSPACE] if self._request.workspace else []
-            self._names = selection.distinct(targets.values(), taken)
+            taken = [revisions.WORKSPACE] if self._request.workspace else []
+            self._names = revisions.distinct(targets.values(), taken)
 
     def _ended(self, watched: _Watched) -> Group:
         """Keep what was seen of an experiment that came to no result, under a name that says so."""
         if not watched.ended:
-            before = watched.name or selection.safe(watched.run.name)
+            before = watched.name or revisions.safe(watched.run.name)
             others = {each.ended for each in self._watched.values()}
             watched.ended = f"{before} ({watched.state})"
             if watched.ended in others:

@@ -2,7 +2,7 @@
 
 import re
 
-from fashionboard.board.commits import Commit
+from fashionboard.repository.commits import Commit
 
 TAG = "commit"
 # letters of a message that are shown

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from fashionboard import outputs
-from fashionboard.board.git import Git
+from fashionboard.base import outputs
+from fashionboard.repository.git import Git
 
 
 class Committed:

@@ -15,9 +15,9 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.plugins.scalar import metadata
 from tensorboard.util import tensor_util
 
-from fashionboard import outputs
+from fashionboard.base import outputs
+from fashionboard.base.errors import BoardError, visible
 from fashionboard.board.group import Group, is_events
-from fashionboard.errors import BoardError, visible
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _HEADER = ("run", "stage", "tag", "step", "value")

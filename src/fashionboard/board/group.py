@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from fashionboard.board.commits import Commit
+from fashionboard.repository.commits import Commit
 
 T = TypeVar("T")
 State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dvc.fs import MemoryFileSystem
 from dvc.ignore import DvcIgnoreFilter
 
-from fashionboard.errors import DataError
+from fashionboard.base.errors import DataError
 
 NAME = ".dvcignore"
 _OWN = ".dvc"

@@ -14,12 +14,13 @@ from dvc.repo import Repo
 from dvc.stage import Stage
 from dvc.utils.serialize import load_path
 
-from fashionboard import dvcfiles, errors
-from fashionboard.board import git, group, marks, opening
+from fashionboard.base import errors
+from fashionboard.board import group, marks
 from fashionboard.board.group import Value
 from fashionboard.board.links import Links
-from fashionboard.board.recorded import parameters_in, parameters_of
-from fashionboard.dvcfiles import Cache
+from fashionboard.board.results import parameters_in, parameters_of
+from fashionboard.repository import dvcfiles, git, opening
+from fashionboard.repository.dvcfiles import Cache
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200

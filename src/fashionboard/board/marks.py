@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard import outputs, private
-from fashionboard.errors import BoardError
+from fashionboard.base import outputs, private
+from fashionboard.base.errors import BoardError
 
 # in the folder of a view: who made it, and the folder's inode number, which no clone or copy of it has
 NAME = ".fashionboard-view"

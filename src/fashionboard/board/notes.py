@@ -3,12 +3,12 @@
 import shlex
 from collections.abc import Iterator
 
+from fashionboard.base.errors import BoardError
 from fashionboard.board.board import Board
 from fashionboard.board.group import Group
-from fashionboard.board.selection import Request
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.errors import BoardError
+from fashionboard.repository.revisions import Request
 
 # as many names are told one by one
 _NAMED = 3

@@ -8,9 +8,9 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from fashionboard.board import card
-from fashionboard.board.commits import Commit
 from fashionboard.board.group import Group, State, Value
-from fashionboard.events import EventWriter
+from fashionboard.events.events import EventWriter
+from fashionboard.repository.commits import Commit
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fashionboard.base.errors import BoardError
 from fashionboard.board.group import Group
-from fashionboard.errors import BoardError
 
 # seconds between two looks at the files
 RELOAD = 3

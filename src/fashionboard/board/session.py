@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from fashionboard import errors, private
-from fashionboard.board import board, fetch, marks, server
+from fashionboard.base import errors, private
+from fashionboard.base.errors import BoardError, visible
+from fashionboard.board import board, marks, server
 from fashionboard.board.board import Board
-from fashionboard.board.git import Git
 from fashionboard.board.notes import Notes
-from fashionboard.board.selection import Request, select
 from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.dvcfiles import Cache
-from fashionboard.errors import BoardError, visible
+from fashionboard.repository import fetch
+from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.git import Git
+from fashionboard.repository.revisions import Request, select
 
 __all__ = ["Options", "Request", "run"]
 # seconds between two looks at git, DVC and the disk

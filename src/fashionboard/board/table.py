@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import wcwidth
 
+from fashionboard.base.errors import visible
 from fashionboard.board import where
 from fashionboard.board.group import Group
-from fashionboard.errors import visible
 
 _GAP = "  "
 _ELLIPSIS = "..."

@@ -4,12 +4,13 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from fashionboard import dvcfiles, errors
+from fashionboard.base import errors
+from fashionboard.base.errors import DataError
 from fashionboard.board import ignored, needed
 from fashionboard.board.committed import Committed
-from fashionboard.board.git import Git
-from fashionboard.dvcfiles import Metrics, Stage
-from fashionboard.errors import DataError
+from fashionboard.repository import dvcfiles
+from fashionboard.repository.dvcfiles import Metrics, Stage
+from fashionboard.repository.git import Git
 
 _Parsed = dict[str, Stage] | Metrics | str | bytes
 

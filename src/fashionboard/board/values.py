@@ -10,8 +10,8 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.utils.serialize import parse_py
 
-from fashionboard import dvcfiles
-from fashionboard.errors import DataError
+from fashionboard.base.errors import DataError
+from fashionboard.repository import dvcfiles
 
 # what a damaged file may raise, from being no text to being nested a thousand times
 _DAMAGED = (

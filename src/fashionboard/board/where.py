@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from operator import itemgetter
 
+from fashionboard.base.errors import BoardError
 from fashionboard.board.group import Group, State, Value
-from fashionboard.errors import BoardError
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,

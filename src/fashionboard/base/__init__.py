@@ -1,0 +1,1 @@
+"""What every room stands on: errors, parameters, how files are written, how a process computes and ends."""

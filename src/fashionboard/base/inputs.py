@@ -1,0 +1,33 @@
+"""A digest of everything that a stage's outputs depend on."""
+
+import hashlib
+from pathlib import Path
+
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from fashionboard.base.errors import DataError
+
+
+def key(stage: str, settings: BaseModel, root: Path = Path()) -> str:
+    """Return a digest of the stage's code, data and parameters: 16 hexadecimal digits.
+
+    stage: a name in `root`/dvc.yaml, whose `deps` are read. settings: its section of params.yaml.
+
+    Raises:
+        DataError: one of them is not there, or is told by a template.
+    """
+    declared = YAML(typ="safe", pure=True).load(root / "dvc.yaml")["stages"][stage]["deps"]
+    digest = hashlib.sha256(f"{stage} {settings.model_dump_json()}".encode())
+    for name in sorted(declared):
+        for file in _files(root / name):
+            with file.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+            digest.update(f"\n{file.relative_to(root).as_posix()} {found}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise DataError(f"dvc.yaml: expected a path in deps, found {path}, which is none; write it out")
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

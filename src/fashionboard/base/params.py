@@ -1,0 +1,244 @@
+"""The schema of params.yaml: every knob, its type and its range. The only reader of that file."""
+
+import re
+import reprlib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
+
+from fashionboard.base import yamlsize
+from fashionboard.base.arithmetic import Arithmetic
+from fashionboard.base.errors import DataError, ParameterError
+
+_SHOWN = 5  # problems in one message
+_LONGEST = 300  # characters of YAML's own
+
+# torch and numpy both take seeds of 32 bits everywhere
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Threads = Annotated[int, Field(ge=1, le=256)]
+Schedule = Literal["constant", "cosine", "one-cycle"]
+Keep = Literal["last", "best"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Drawn(_Section):
+    """The data set that is drawn instead of downloaded."""
+
+    seed: Seed
+    train_images: Annotated[int, Field(ge=10, le=1_000_000)]
+    test_images: Annotated[int, Field(ge=10, le=1_000_000)]
+
+
+class Data(_Section):
+    """Where the images come from."""
+
+    dataset: Annotated[
+        str,
+        Field(
+            pattern=r"^(fashion-mnist|drawn|idx:[^\x00\n]+)$",
+            description="fashion-mnist or drawn or idx:PATH, a folder",
+        ),
+    ]
+    mirrors: Annotated[list[Annotated[str, Field(pattern=r"^https?://.+")]], Field(min_length=1)]
+    timeout: Annotated[float, Field(gt=0, le=600)]
+    retries: Annotated[int, Field(ge=0, le=10)]
+    drawn: Drawn
+
+
+class Visualize(_Section):
+    """The pictures of the data set."""
+
+    seed: Seed
+    images_per_class: Annotated[int, Field(ge=1, le=50)]
+
+
+class Embed(_Section):
+    """The points of the projector."""
+
+    seed: Seed
+    # a sprite of more than 8,192 pixels a side breaks TensorBoard's page; 10,000 points give 2,800
+    points: Annotated[int, Field(ge=2, le=10_000)]
+
+
+class Train(_Section):
+    """The training loop."""
+
+    seed: Seed
+    epochs: Annotated[int, Field(ge=1, le=1000)]
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    # network.MODELS has the names, which takes torch to tell: the train stage refuses others
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", description="a network's name, such as net")]
+    optimizer: Literal["sgd", "adamw"]
+    lr: Annotated[float, Field(gt=0, le=10)]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    schedule: Schedule
+    augment: Literal["none", "flip-shift"]
+    validation: Annotated[int, Field(ge=0, le=1_000_000)]
+    keep: Keep
+    log_every: Annotated[int, Field(ge=1, le=1_000_000)]
+    device: Literal["cpu", "cuda"]
+    threads: Threads
+    arithmetic: Arithmetic
+
+    @model_validator(mode="after")
+    def _validation_to_keep_the_best(self) -> Self:
+        if self.keep == "best" and self.validation == 0:
+            raise ValueError(
+                "train.keep is 'best', allowed: last, or best with train.validation > 0, images to tell by"
+            )
+        return self
+
+
+class Evaluate(_Section):
+    """The look at the test images."""
+
+    seed: Seed
+    points: Annotated[int, Field(ge=0, le=10_000)]  # the sprite bounds them, as in `Embed`
+    batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    thresholds: Annotated[int, Field(ge=2, le=10_000)]
+    threads: Threads
+    arithmetic: Arithmetic
+
+    @model_validator(mode="after")
+    def _more_than_one_point(self) -> Self:
+        if self.points == 1:  # TensorBoard's page stays empty
+            raise ValueError("evaluate.points is 1, allowed: 0 for none, or 2 to 10,000")
+        return self
+
+
+class Params(_Section):
+    """All of params.yaml, one section a stage (`data` is download's)."""
+
+    data: Data
+    visualize: Visualize
+    embed: Embed
+    train: Train
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _enough_to_train(self) -> Self:
+        most = self.data.drawn.train_images - 10  # one of each class
+        if self.data.dataset == "drawn" and self.train.validation and not 10 <= self.train.validation <= most:
+            raise ValueError(
+                f"train.validation is {self.train.validation}, allowed: 0, or 10 to {most}, which is "
+                "data.drawn.train_images less one of each class"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _enough_to_embed(self) -> Self:
+        if self.data.dataset == "drawn" and self.embed.points > self.data.drawn.train_images:
+            raise ValueError(
+                f"embed.points is {self.embed.points}, allowed: at most data.drawn.train_images, "
+                f"which is {self.data.drawn.train_images}"
+            )
+        return self
+
+
+def read(path: Path) -> Any:
+    """Return what params.yaml at `path` holds, just as DVC reads it.
+
+    Raises:
+        ParameterError: the file is missing, is not YAML, or stands for too much.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        yamlsize.check(text)
+        # dvc.utils.serialize.parse_yaml does the same
+        return YAML(typ="safe").load(text) or {}
+    except OSError as error:
+        raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
+    except DataError as error:
+        raise ParameterError(f"{path.name}: {error}; write it plainer") from None
+    except Exception as error:  # there is none that ruamel.yaml may not raise
+        found = " ".join(str(error).split()) or type(error).__name__
+        found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]} ..."
+        raise ParameterError(f"{path.name}: not valid YAML: {found}") from None
+
+
+def load(path: Path) -> Params:
+    """Read and check the whole of params.yaml at `path`.
+
+    A stage uses its own section, but refuses to start while any section is wrong: otherwise the
+    first stages would work for nothing.
+
+    Raises:
+        ParameterError: the file is missing or is not YAML, or a key is unknown, missing, of
+            another type or out of range.
+    """
+    try:
+        return Params.model_validate(read(path))
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        problems = [_explain(each["loc"], each) for each in details[:_SHOWN]]
+        if len(details) > _SHOWN:
+            problems.append(f"and {len(details) - _SHOWN} more")
+        raise ParameterError(f"{path.name}: {'; '.join(problems)}") from None
+
+
+class _Shown(reprlib.Repr):
+    """A value as code, cut to about a line, whatever it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxdict, self.maxother = 2, 3, 2, 40
+
+    def repr_int(self, value: int, level: int) -> str:
+        """Show an integer in base 16 where Python refuses to show so many digits."""
+        try:
+            return super().repr_int(value, level)
+        except ValueError:
+            return f"{hex(value)[:20]}..."
+
+
+_shown = _Shown().repr
+
+
+def _explain(location: tuple[int | str, ...], details: Any) -> str:
+    key = ".".join(map(_step, location))
+    if details["type"] == "missing":
+        return f"{key} is missing, allowed: {_allowed(location)}"
+    if details["type"] in ("extra_forbidden", "invalid_key"):
+        return f"{key} is not a parameter, allowed: {_allowed(location[:-1])}"
+    if details["type"] == "value_error":
+        return str(details["ctx"]["error"])
+    return f"{key or 'the file'} is {_shown(details['input'])}, allowed: {_allowed(location)}"
+
+
+def _step(key: int | str) -> str:
+    """Return a key as it is, or as code if it is long or may hold what cannot be seen."""
+    text = str(key)
+    return text if re.fullmatch(r"[\w-]{1,40}", text, re.ASCII) else _shown(text)
+
+
+def _allowed(location: tuple[int | str, ...]) -> str:
+    """Say in words what the schema allows at `location`."""
+    kind: Any = Params
+    field: FieldInfo | None = None
+    for step in location:
+        if step not in getattr(kind, "model_fields", {}):
+            break
+        field = kind.model_fields[step]
+        kind = field.annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "the keys " + ", ".join(kind.model_fields)
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    if get_origin(kind) is list:
+        return "a list of one or more http(s) URLs"
+    if field and field.description:
+        return field.description
+    bounds = [
+        f"{sign} {getattr(limit, name):,}"
+        for limit in (field.metadata if field else ())
+        for name, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+        if hasattr(limit, name)
+    ]
+    return f"{ {int: 'an integer', float: 'a number'}[kind] } {' and '.join(bounds)}"

@@ -1,0 +1,1 @@
+"""What a network's answers say about it: numbers and curves."""

@@ -1,0 +1,1 @@
+"""`fashionboard predict`: what a network takes a picture for."""

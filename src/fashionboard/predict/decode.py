@@ -1,0 +1,103 @@
+"""A picture's file opened: any format that Pillow knows, as it is meant to be seen, on white."""
+
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fashionboard.base import errors
+from fashionboard.base.errors import PictureError
+
+# the largest value of a pixel that is no byte, in the order in which they are tried
+_TOPS = {"F": (1, 255, 65_535), "I": (255, 65_535), "I;16": (65_535,)}
+# what Pillow starts a program for, or reads under Windows alone
+_PROGRAMS = {"EPS", "WMF"}
+_STDERR = 2  # the file descriptor that C libraries write to
+
+
+def read(path: Path) -> Image.Image:
+    """Return the first picture in a file, of mode RGB, turned as its EXIF orientation says, laid on white.
+
+    16 or 32 bits of grey become 8. Meanwhile stderr is closed to the whole process.
+
+    Raises:
+        PictureError: there is no such file, it cannot be reached, it holds no picture or a damaged one,
+            or one of more than Image.MAX_IMAGE_PIXELS pixels: a small file may fill the memory.
+    """
+    try:
+        return _read(path)
+    except Exception as error:
+        # what Pillow raises for a damaged file depends on its format, and may be anything
+        raise PictureError(f"{errors.visible(str(path))}: {_explain(error)}") from None
+
+
+def _read(path: Path) -> Image.Image:
+    if "\0" in str(path):
+        raise PictureError("expected a picture, found a name with a null byte, which no file has")
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        # a pipe would be waited for
+        raise PictureError("expected a picture, found no ordinary file")
+    try:
+        with warnings.catch_warnings(), _quiet_libraries():
+            # of much that does not matter here; a bomb that Pillow would only warn of does
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            Image.init()
+            with Image.open(path, formats=[name for name in Image.ID if name not in _PROGRAMS]) as picture:
+                return _on_white(picture)
+    except UnidentifiedImageError:
+        found = "something else" if status.st_size else "an empty file"
+        raise PictureError(f"expected a picture that Pillow opens, found {found}") from None
+
+
+def _explain(error: Exception) -> str:
+    """Say what was expected and what was found, where reading failed with `error`."""
+    if isinstance(error, PictureError):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, found more; make it smaller"
+    if isinstance(error, FileNotFoundError):
+        return "expected a picture, found no such file; see where it is"
+    if isinstance(error, IsADirectoryError):
+        return "expected a picture, found a folder; name the files in it"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    reason = str(error) or type(error).__name__
+    return f"expected a whole picture, found a damaged one ({reason})"
+
+
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Keep from stderr what libtiff writes there by itself of a damaged file, and Pillow cannot turn off."""
+    try:
+        kept = os.dup(_STDERR)
+    except OSError:
+        # this process has none
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no path that anything else is done with
+            os.dup2(nowhere.fileno(), _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    ImageOps.exif_transpose(picture, in_place=True)
+    kind = picture.mode[:4]  # of I;16B, too
+    if kind in _TOPS:
+        values = np.nan_to_num(np.asarray(picture, np.float64))
+        top = next((top for top in _TOPS[kind] if values.max() <= top), values.max())
+        return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        own = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", own.size, "white"), own)
+    return picture.convert("RGB")

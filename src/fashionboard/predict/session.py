@@ -1,0 +1,160 @@
+"""What a trained net takes pictures for: one call of `fashionboard predict`."""
+
+import functools
+import json
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from fashionboard.base import arithmetic, errors
+from fashionboard.base.errors import ModelError, PictureError
+from fashionboard.predict import decode, image
+from fashionboard.predict.image import Converted
+
+if TYPE_CHECKING:
+    from fashionboard.network.checkpoint import Origin
+    from fashionboard.network.nets import Network
+
+_SHOWN = 3  # classes
+
+_Classify = Callable[[npt.NDArray[np.uint8]], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; the fields bear the names of its options."""
+
+    images: tuple[Path, ...]
+    model: Path
+    revision: str | None
+    json: bool
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a picture is taken for.
+
+    size: width and height of the picture. probabilities: of the likeliest classes, 0 to 1, the
+    likeliest first.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    converted: Converted
+    probabilities: dict[str, float]
+
+
+def run(options: Options) -> bool:
+    """Print a line for each picture, on stderr where it fails; return whether none has.
+
+    Raises:
+        FashionboardError: there is no such model.
+    """
+    classify = _classifier(_model(options), options.revision)
+    show = as_json if options.json else as_text
+    complete = True
+    for path in options.images:
+        try:
+            prediction = _predict(path, classify)
+        except PictureError as error:
+            print(errors.line(error), file=sys.stderr)
+            complete = False
+            continue
+        print(show(prediction), flush=True)
+    return complete
+
+
+def as_text(prediction: Prediction) -> str:
+    """Return a line for a person."""
+    likeliest = ", ".join(f"{name} {share:.1%}" for name, share in prediction.probabilities.items())
+    background = "light background, negated" if prediction.converted.light else "dark background"
+    left, upper, right, lower = prediction.converted.box
+    width, height = prediction.size
+    used = f"{right - left} x {lower - upper} of {width} x {height} pixels"
+    # a file and a class may have any name
+    return errors.visible(f"{prediction.path}: {likeliest} ({background}; {used})")
+
+
+def as_json(prediction: Prediction) -> str:
+    """Return a line with one JSON object, in ASCII."""
+    return json.dumps(
+        {
+            "path": str(prediction.path),
+            "predictions": [
+                {"class": name, "probability": share} for name, share in prediction.probabilities.items()
+            ],
+            "background": "light" if prediction.converted.light else "dark",
+            "size": prediction.size,
+            "box": prediction.converted.box,
+        }
+    )
+
+
+def _model(options: Options) -> Path:
+    if options.revision is not None:
+        # DVC takes a while to import
+        from fashionboard.repository import output
+
+        return output.find(options.revision, options.model, Path())
+    name = errors.visible(str(options.model))
+    advice = (
+        "name one with --model, or have this repository's with `dvc repro train` or `fashionboard restore`"
+    )
+    try:
+        found = stat.S_ISREG(options.model.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        found = False
+    except OSError as error:
+        raise ModelError(f"{name}: the model cannot be read ({error.strerror}); {advice}") from None
+    if not found:
+        raise ModelError(f"{name}: expected a model, found no such file; {advice}, and call from its root")
+    return options.model
+
+
+def _predict(path: Path, classify: _Classify) -> Prediction:
+    opened = decode.read(path)
+    try:
+        converted = image.convert(opened)
+        return Prediction(path, opened.size, converted, classify(converted.pixels))
+    except PictureError as error:
+        raise PictureError(f"{errors.visible(str(path))}: {error}") from None
+
+
+def _classifier(model: Path, revision: str | None) -> _Classify:
+    """Return a function from an image, uint8 (28, 28), to the probabilities of its likeliest classes.
+
+    It loads the model when it is first called, and raises ModelError then; PictureError where the
+    net gives no finite number for an image.
+    """
+    name = revision or errors.visible(str(model))
+
+    @functools.cache
+    def load() -> tuple["Network", "Origin"]:
+        arithmetic.choose("portable", quiet=True)
+        # torch takes seconds to import: not before there is a picture
+        from fashionboard.network import checkpoint, compute
+
+        compute.configure("cpu", threads=1)
+        try:
+            return checkpoint.load_with_origin(model)
+        except ModelError as error:
+            raise ModelError(f"{revision}: {error}" if revision else str(error)) from None
+
+    def classify(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
+        net, origin = load()
+        from fashionboard.network import inference
+
+        try:
+            (logs,) = inference.log_probabilities(net, pixels[np.newaxis], batch_size=1)
+        except ModelError as error:
+            raise PictureError(f"{name}: {error}") from None
+        likeliest = np.argsort(-logs, kind="stable")[:_SHOWN]
+        return {origin.classes[index]: float(np.exp(logs[index])) for index in likeliest}
+
+    return classify

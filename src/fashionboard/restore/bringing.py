@@ -1,0 +1,170 @@
+"""What the last commit holds, brought into the workspace: files by git, outputs from DVC's cache."""
+
+import hashlib
+import json
+import os
+import posixpath
+import stat
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fashionboard.base import private
+from fashionboard.base.errors import reason
+from fashionboard.repository import dvcfiles
+from fashionboard.repository.dvcfiles import Cache, Stage
+from fashionboard.restore.kept import Kept
+from fashionboard.restore.killed import Git, RestoreError
+
+# what DVC changes for a run
+PARAMS, LOCK = "params.yaml", "dvc.lock"
+
+
+def settle(git: Git, root: Path, kept: Kept) -> None:
+    """Bring the lock files, the parameters and the outputs that git itself keeps, as in HEAD."""
+    listed = _listed(git)
+    locks = [name for name in listed if posixpath.basename(name) == LOCK]
+    recorded = (
+        path for lock in locks for path in (*_files_of_parameters(git, lock), *_outputs_of(git, lock))
+    )
+    for name in dict.fromkeys([*locks, *recorded]):
+        if name not in listed:
+            continue
+        wanted = (git.content(f"HEAD:./{name}"), git.content(f"HEAD:./{name}", filters=True))
+        path = root / name
+        if path.is_symlink() and os.fsencode(path.readlink()) == wanted[0]:
+            continue
+        private.check(root, path.parent)
+        _keep_staged(git, path, kept, name, wanted)
+        if private.is_file(path) and path.read_bytes() in wanted:
+            git.ask("reset", "--quiet", "HEAD", "--", name)
+            continue
+        if private.is_file(path) and (not path.stat().st_size or _is_committed(git, name)):
+            path.unlink()
+        elif os.path.lexists(path):
+            kept.move(name)
+        git.ask("checkout", "--quiet", "HEAD", "--", name)
+
+
+def _is_committed(git: Git, name: str) -> bool:
+    """Tell whether the bytes of a file are in a commit of an experiment, a branch or a tag."""
+    found = git.ask("hash-object", "--", name).strip()
+    kinds = ("--glob=refs/exps", "--branches", "--tags")
+    return bool(git.ask("log", "-1", "--format=%H", f"--find-object={found}", "-m", *kinds).strip())
+
+
+def _listed(git: Git) -> set[str]:
+    """Return the files of HEAD in this repository, by path from its root."""
+    return set(git.ask("ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0"))
+
+
+def _files_of_parameters(git: Git, lock: str) -> Iterator[str]:
+    """Yield the files of parameters that a dvc.lock of HEAD records."""
+    folder = posixpath.dirname(lock)
+    yield posixpath.join(folder, PARAMS)
+    for stage in _stages(git, lock):
+        for name in stage.parameters:
+            if ":" in name:
+                yield posixpath.normpath(posixpath.join(folder, name.partition(":")[0]))
+
+
+def _outputs_of(git: Git, file: str) -> Iterator[str]:
+    """Yield the outputs that a dvc.lock or .dvc file of HEAD records."""
+    for stage in _stages(git, file):
+        for path in stage.outputs:
+            yield posixpath.normpath(posixpath.join(posixpath.dirname(file), stage.folder, path))
+
+
+def _stages(git: Git, file: str) -> list[Stage]:
+    text = (git.content(f"HEAD:./{file}") or b"").decode(errors="replace")
+    return list(dvcfiles.stages(text).values()) if file.endswith(LOCK) else [dvcfiles.tracked(text)]
+
+
+def _keep_staged(git: Git, path: Path, kept: Kept, name: str, wanted: Collection[bytes | None]) -> None:
+    """Write the versions of a file that are in git's index alone, of a conflict those of both sides."""
+    known = {*wanted, path.read_bytes() if private.is_file(path) else None, b"", None}
+    for number, what in ((0, "staged"), (2, "ours"), (3, "theirs")):
+        content = git.content(f":{number}:./{name}")
+        if content is not None and content not in known:
+            kept.write(f"{name}.{what}", content)
+
+
+def outputs(git: Git, root: Path, kept: Kept) -> None:
+    """Bring the outputs from DVC's cache; what is in no cache and stands in their way is moved."""
+    folder = Path(os.path.realpath(root / _dvc(root, "cache", "dir").removesuffix("\n")))
+    cache = Cache(folder)
+    recorders = [name for name in _listed(git) if posixpath.basename(name) == LOCK or name.endswith(".dvc")]
+    for output in {path for file in recorders for path in _outputs_of(git, file)}:
+        path = root / output
+        private.check(root, path.parent)
+        if path.is_symlink() and path.is_dir():
+            private.check(root, path)
+        for strange in _strange(path, folder):
+            kept.move(os.path.relpath(strange, root))
+    for name in status(root).found:
+        path = root / name
+        if private.is_file(path) and path.stat().st_size and cache.find(_md5(path)) is None:
+            kept.move(name)
+    _dvc(root, "checkout", "--quiet", "--force", "--allow-missing")
+
+
+def _strange(path: Path, cache: Path) -> Iterator[Path]:
+    """Yield what no output of DVC's has: pipes and the like, and links that do not end in its cache."""
+    for each in (path, *path.rglob("*")) if private.is_folder(path) else (path,):
+        mode = each.lstat().st_mode if os.path.lexists(each) else 0
+        if stat.S_ISLNK(mode):
+            if not Path(os.path.realpath(each)).is_relative_to(cache):
+                yield each
+        elif mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            yield each
+
+
+@dataclass(frozen=True)
+class Status:
+    """What DVC says of outputs against dvc.lock, by path from the repository's root; a folder ends with `/`.
+
+    found: what is there and not recorded so. lacking: what is recorded, not there, and not in the cache.
+    """
+
+    found: tuple[str, ...]
+    lacking: tuple[str, ...]
+
+
+def status(root: Path) -> Status:
+    """Return what DVC says of the outputs in the workspace.
+
+    Raises:
+        RestoreError: DVC fails.
+    """
+    said: dict[str, Any] = json.loads(_dvc(root, "data", "status", "--granular", "--json"))
+    changed = said.get("uncommitted", {})
+    renamed = [each["new"] for each in changed.get("renamed", [])]
+    gone = {*changed.get("deleted", []), *(each["old"] for each in changed.get("renamed", []))}
+    lacking = sorted(gone & set(said.get("not_in_cache", [])))
+    folders = tuple(name for name in lacking if name.endswith("/"))
+    return Status(
+        (*changed.get("modified", []), *changed.get("added", []), *renamed),
+        tuple(name for name in lacking if name in folders or not name.startswith(folders)),
+    )
+
+
+def _dvc(root: Path, *arguments: str) -> str:
+    """Return what DVC prints; raises RestoreError if it fails."""
+    # -P: a file dvc.py in the folder is none of DVC
+    command = [sys.executable, "-P", "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["nothing"]
+        said = next((line for line in lines if line.startswith("ERROR: ")), lines[-1]).removeprefix("ERROR: ")
+        raise RestoreError(
+            f"expected `dvc {arguments[0]}` to succeed, found: {reason(OSError(said))}; mend it, call again"
+        )
+    return done.stdout
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,1 @@
+"""Where a data set comes from: Fashion-MNIST's mirrors, a person's own files, or drawn here."""

@@ -1,0 +1,1 @@
+"""The training loop, step by step, and how a stopped one goes on."""

@@ -1,0 +1,188 @@
+"""The tutorial's training loop: images, a net and settings in; reports out, and the net trained."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from fashionboard.base.errors import TrainingError
+from fashionboard.base.params import Train
+from fashionboard.data.dataset import Images
+from fashionboard.network.nets import Network, normalise
+from fashionboard.training import augmentation, optimizer, repeat, schedule, validation
+from fashionboard.training.optimizer import Optimizer
+from fashionboard.training.progress import Report
+
+# the tutorial's batches of four, all of which it shows
+_SHOWN = 4
+# images normalised at a time: many small operations cost more than one large, and this is 13 MB
+_CHUNK = 4096
+
+
+def order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """Return the order of the images in `epoch`: int64 (images,), a permutation from its own generator."""
+    return np.random.default_rng([seed, epoch]).permutation(images)
+
+
+def first_batch(images: Images, settings: Train) -> Tensor:
+    """Return the first batch of the training, as the images are: float32 (batch, 1, 28, 28), on the CPU."""
+    positions = order(len(images), settings.seed, epoch=0)[: settings.batch_size]
+    return normalise(torch.tensor(images.pixels[positions]))
+
+
+def batches(
+    pixels: Tensor, labels: Tensor, positions: Tensor, batch_size: int, changes: Tensor | None = None
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield the images at `positions` as the net takes them, `batch_size` at a time; the last may be fewer.
+
+    pixels: uint8 (images, 28, 28). labels: int64 (images,). positions: int64 (n,). changes: int64 (n, 3),
+    how each is augmented, if it is.
+
+    Yields float32 (batch, 1, 28, 28), normalised; int64 (batch,), their labels; int64 (batch,),
+    their positions; all on the device of `pixels`.
+    """
+    size = batch_size * max(1, _CHUNK // batch_size)
+    for index, chunk in enumerate(positions.split(size)):
+        chosen = pixels[chunk]
+        if changes is not None:
+            chosen = augmentation.flip_shift(chosen, changes[index * size :][:size])
+        together = normalise(chosen), labels[chunk], chunk
+        yield from zip(*(tensor.split(batch_size) for tensor in together), strict=True)
+
+
+def training_step(net: nn.Module, optimizer: Optimizer) -> repeat.Step:
+    """Return a function that trains `net` on a batch and its labels, and returns the loss."""
+
+    def step(inputs: Tensor, targets: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(net(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+class Trainer:
+    """A net in training.
+
+    state: by name, every tensor that changes on the way. Where all of them have been given what they held
+    at a report, training goes on from that report.
+    """
+
+    def __init__(self, net: Network, settings: Train) -> None:
+        """Prepare to train `net` in place; it must be on its device already."""
+        self._net, self._settings = net, settings
+        self._optimizer = optimizer.make(net, settings)
+        weights = net.state_dict()
+        self._stepped = [*weights.values(), *self._optimizer.state.values()]
+        self.state = {f"weight {name}": weight for name, weight in weights.items()} | self._optimizer.state
+        self._best = {name: weight.clone() for name, weight in weights.items() if settings.keep == "best"}
+        self._least_loss = torch.tensor(math.inf, dtype=torch.float64)
+        if self._best:
+            self.state |= {f"best weight {name}": weight for name, weight in self._best.items()}
+            self.state["least validation loss"] = self._least_loss
+
+    def train(self, images: Images, held_out: Images | None = None, after: int = -1) -> Iterator[Report]:
+        """Train on `images`, and yield a report every `log_every` batches.
+
+        An interval ends with its epoch, too: where `log_every` does not divide the number of batches,
+        the last report of an epoch is the mean over fewer.
+
+        held_out: images to validate on at each report. after: the step of a report, to go on from
+        there with `state` as it was then.
+
+        Raises:
+            TrainingError: the loss is not finite, or the weights are not at the end of an interval.
+        """
+        settings, size = self._settings, self._settings.batch_size
+        pixels, labels = self._on_device(images)
+        unseen = self._on_device(held_out) if held_out else None
+        steps = math.ceil(len(images) / size)
+        total = settings.epochs * steps
+        self._net.train()
+        function = training_step(self._net, self._optimizer)
+        step = repeat.record(function, normalise(pixels[:size]), labels[:size], self._stepped)
+        # disable=None: no bar where nobody watches
+        with tqdm(total=total, initial=after + 1, desc="train", unit="batch", disable=None) as bar:
+            for epoch in range((after + 1) // steps, settings.epochs):
+                first = max(epoch * steps, after + 1)
+                running_loss, since = 0.0, 0
+                rest = self._batches(pixels, labels, epoch, first - epoch * steps)
+                for number, (inputs, targets, positions) in enumerate(rest, first):
+                    self._set_learning_rate(number, total)
+                    running_loss += _finite(step(inputs, targets).item(), number, settings.lr)
+                    since += 1
+                    if since == settings.log_every or (number + 1) % steps == 0:
+                        bar.set_postfix(loss=f"{running_loss / since:.3f}", refresh=False)
+                        shown = positions[:_SHOWN]
+                        yield self._report(number, running_loss / since, shown, pixels[shown], unseen)
+                        running_loss, since = 0.0, 0
+                    bar.update()
+
+    def steps(self, images: int) -> list[int]:
+        """Return the steps of all reports of a whole training on so many images."""
+        epoch = math.ceil(images / self._settings.batch_size)
+        every = self._settings.log_every
+        ends = [*range(every - 1, epoch - 1, every), epoch - 1]
+        return [number * epoch + end for number in range(self._settings.epochs) for end in ends]
+
+    def kept(self) -> Network:
+        """Return the net, once trained, with the weights that become the model: the last, or the best."""
+        if self._best:
+            self._net.load_state_dict(self._best)
+        return self._net
+
+    def _on_device(self, images: Images) -> tuple[Tensor, Tensor]:
+        device = next(self._net.parameters()).device
+        pixels, labels = torch.from_numpy(images.pixels), torch.from_numpy(images.labels)
+        return pixels.to(device), labels.to(device, torch.int64)
+
+    def _batches(
+        self, pixels: Tensor, labels: Tensor, epoch: int, first: int
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the batches of `epoch` from number `first` of it on."""
+        settings, images = self._settings, len(pixels)
+        start = first * settings.batch_size
+        positions = torch.from_numpy(order(images, settings.seed, epoch)[start:]).to(pixels.device)
+        changes = None
+        if settings.augment == "flip-shift":
+            changes = augmentation.draw(images, settings.seed, epoch)[start:].to(pixels.device)
+        return batches(pixels, labels, positions, settings.batch_size, changes)
+
+    def _set_learning_rate(self, step: int, steps: int) -> None:
+        # a constant one is a number
+        if isinstance(self._optimizer.lr, Tensor):
+            rate = schedule.learning_rate(self._settings.schedule, self._settings.lr, step, steps)
+            self._optimizer.lr.fill_(rate)
+
+    def _report(
+        self, step: int, loss: float, positions: Tensor, shown: Tensor, unseen: tuple[Tensor, Tensor] | None
+    ) -> Report:
+        self._net.eval()
+        with torch.no_grad():
+            probabilities = functional.softmax(self._net(normalise(shown)), dim=1)
+        confidence, predicted = (tensor.cpu().numpy() for tensor in probabilities.max(dim=1))
+        score = validation.score(self._net, *unseen) if unseen else None
+        self._net.train()
+        if not np.isfinite([*confidence, score.loss if score else 0]).all():
+            raise TrainingError(f"the weights are not finite after step {step}; try a smaller train.lr")
+        if score and self._best and score.loss < self._least_loss:
+            self._least_loss.fill_(score.loss)
+            for name, weight in self._net.state_dict().items():
+                self._best[name].copy_(weight)
+        return Report(step, loss, positions.cpu().numpy(), predicted, confidence, score)
+
+
+def _finite(loss: float, step: int, lr: float) -> float:
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the training loss is {loss} at step {step} with train.lr={lr:g}, expected a finite number; "
+            "try a smaller train.lr"
+        )
+    return loss

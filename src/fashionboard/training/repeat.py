@@ -1,0 +1,64 @@
+"""A training step recorded once and repeated: on the CPU as a tape, on a GPU as a CUDA graph."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from fashionboard.training import tape
+
+# trains on a batch and its labels and returns the loss
+Step = Callable[[Tensor, Tensor], Tensor]
+# calls a function, and returns its output and what computes that anew in its place
+Capture = Callable[[Callable[[], Tensor]], tuple[Tensor, Callable[[], object]]]
+
+# runs before a capture, as many as PyTorch's recipe has: the first ones choose algorithms and allocate
+_WARM_UP = 3
+
+
+def record(step: Step, inputs: Tensor, targets: Tensor, state: Iterable[Tensor]) -> Step:
+    """Return a function that does what `step` does, from a recording of it.
+
+    inputs, targets: a batch to record with; batches of another shape, such as the last one of an
+    epoch, are given to `step` itself. state: all tensors that `step` changes; they are as before
+    when this returns. A returned loss is good until the next call.
+    """
+    before = [(tensor, tensor.detach().clone()) for tensor in state]
+    repeat = (cuda_graph if inputs.is_cuda else tape.record)(step, inputs, targets)
+    with torch.no_grad():
+        for tensor, value in before:
+            tensor.copy_(value)
+    shape = inputs.shape
+
+    def recorded(inputs: Tensor, targets: Tensor) -> Tensor:
+        return repeat(inputs, targets) if inputs.shape == shape else step(inputs, targets)
+
+    return recorded
+
+
+def _capture(function: Callable[[], Tensor]) -> tuple[Tensor, Callable[[], object]]:
+    # source: PyTorch, "CUDA semantics", section "CUDA Graphs"
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(_WARM_UP):
+            function()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        output = function()
+    return output, graph.replay
+
+
+def cuda_graph(step: Step, inputs: Tensor, targets: Tensor, capture: Capture = _capture) -> Step:
+    """Return `step` as a CUDA graph, for batches of these shapes, which are copied to where it reads."""
+    static_inputs, static_targets = inputs.clone(), targets.clone()
+    loss, replay = capture(lambda: step(static_inputs, static_targets))
+
+    def repeat(inputs: Tensor, targets: Tensor) -> Tensor:
+        static_inputs.copy_(inputs)
+        static_targets.copy_(targets)
+        replay()
+        return loss
+
+    return repeat

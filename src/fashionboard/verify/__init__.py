@@ -1,0 +1,1 @@
+"""`fashionboard verify`: all stages run again, and every byte compared."""

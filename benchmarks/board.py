@@ -99,7 +99,7 @@ def measure(folder: Path) -> dict[str, float]:
     began = time.perf_counter()
     from fashionboard.board.board import Board
     from fashionboard.board.view import View
-    from fashionboard.repository.dvcfiles import Cache
+    from fashionboard.repository.cache import Cache
     from fashionboard.repository.fetch import opened
     from fashionboard.repository.revisions import Request
 

@@ -17,7 +17,7 @@ from fashionboard.board.board import Board
 from fashionboard.board.session import Options
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.revisions import Request
 from tests.plain import plain
 from tests.repository import Repository

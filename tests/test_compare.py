@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 from fashionboard.events.events import EventWriter
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 from fashionboard.verify import compare
 from fashionboard.verify.compare import Difference
 from tests import hostile

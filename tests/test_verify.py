@@ -13,8 +13,8 @@ import pytest
 
 from fashionboard.base import processor
 from fashionboard.base.errors import PathError
-from fashionboard.repository import dvcfiles
-from fashionboard.repository.dvcfiles import Stage
+from fashionboard.repository import lockfile
+from fashionboard.repository.lockfile import Stage
 from fashionboard.verify.compare import Difference
 from fashionboard.verify.session import Promise, Result, Verdict, promise, report
 from fashionboard.verify.session import verify as run_again
@@ -294,7 +294,7 @@ def apart(differing: Repository, tmp_path: Path) -> Repository:
 
 def recorded_object(repository: Repository, path: str) -> Path:
     """Where the cache keeps what dvc.lock records of an output."""
-    stages = dvcfiles.stages((repository.path / "dvc.lock").read_text())
+    stages = lockfile.stages((repository.path / "dvc.lock").read_text())
     return hostile.object_path(repository.path, stages["train"].outputs[path])
 
 
@@ -380,7 +380,7 @@ def quick(two_stages: Repository, tmp_path: Path) -> Repository:
 
 
 def md5s(repository: Repository, stage: str) -> Stage:
-    return dvcfiles.stages((repository.path / "dvc.lock").read_text())[stage]
+    return lockfile.stages((repository.path / "dvc.lock").read_text())[stage]
 
 
 def test_an_output_edited_in_dvc_lock_is_not_blamed_on_the_processor(quick: Repository) -> None:

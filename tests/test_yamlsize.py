@@ -3,9 +3,8 @@ import sys
 
 import pytest
 
-from fashionboard.base import yamlsize
+from fashionboard.base import yamlsize, yamltext
 from fashionboard.base.errors import DataError
-from fashionboard.repository import dvcfiles
 
 # in a process of its own, which libyaml may end
 _READ = """
@@ -79,4 +78,4 @@ def test_aliases_that_stand_for_too_much_are_refused() -> None:
     with pytest.raises(DataError, match=r"1,000,000 values, found more$"):
         yamlsize.check("\n".join(lists))
     with pytest.raises(DataError, match="expected YAML"):
-        dvcfiles.load("\n".join(lists))
+        yamltext.load("\n".join(lists))

@@ -11,7 +11,7 @@ import yaml
 
 from fashionboard.board.results import Record, Recorder
 from fashionboard.events.events import EventWriter
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from tests.repository import Repository
 

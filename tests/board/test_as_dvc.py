@@ -9,9 +9,10 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+from fashionboard.base import yamltext
 from fashionboard.base.errors import DataError
 from fashionboard.board.live import Live
-from fashionboard.repository import dvcfiles
+from fashionboard.repository import dvcyaml, lockfile
 from tests.repository import Repository
 from tests.servers import board, eventually, rows
 from tests.written import SETTINGS, commit, events, lock, pipeline, read, store, written
@@ -40,7 +41,7 @@ def named(by_file: Mapping[str, Any]) -> dict[str, object]:
     """Return parameters by the names that the board gives them."""
     found: dict[str, object] = {}
     for path, data in by_file.items():
-        found |= dvcfiles.flat(data, "" if path == "params.yaml" else f"{path}:")
+        found |= yamltext.flat(data, "" if path == "params.yaml" else f"{path}:")
     return {name: str(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
@@ -146,7 +147,7 @@ def test_top_level_metrics_are_told_from_their_dvc_yaml_and_not_from_a_stages_fo
 )
 def test_a_damaged_list_in_dvc_yaml_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"^dvc\.yaml: expected stages"):
-        dvcfiles.metrics(text)
+        dvcyaml.metrics(text)
     repository = written(tmp_path / "r", {"dvc.yaml": text})
     assert read(repository).unread == ("dvc.yaml cannot be read",)
 
@@ -278,8 +279,8 @@ def test_what_a_remote_with_versions_lists_is_shown(tmp_path: Path) -> None:
     assert read(repository).missing["logs"] == {listed[0]["md5"]}
 
 
-def read_stages(repository: Repository) -> list[dvcfiles.Stage]:
-    return list(dvcfiles.stages((repository.path / "dvc.lock").read_text()).values())
+def read_stages(repository: Repository) -> list[lockfile.Stage]:
+    return list(lockfile.stages((repository.path / "dvc.lock").read_text()).values())
 
 
 def test_outputs_that_git_keeps_are_shown(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fashionboard.board import live
 from fashionboard.board.live import Live, Processes
 from fashionboard.board.results import Recorder
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from tests.plain import plain
 from tests.repository import Repository

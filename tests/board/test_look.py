@@ -14,7 +14,7 @@ from dvc.repo import Repo
 from fashionboard.base.errors import FashionboardError
 from fashionboard.board.board import Board
 from fashionboard.board.view import View
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.revisions import Request
 from tests import rights
 from tests.plain import plain

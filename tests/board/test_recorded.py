@@ -7,7 +7,7 @@ import pytest
 
 from fashionboard.board.live import Live
 from fashionboard.board.results import Record, Recorder
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from tests.plain import plain
 from tests.repository import Repository

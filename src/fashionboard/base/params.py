@@ -7,14 +7,12 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML
 
-from fashionboard.base import yamlsize
+from fashionboard.base import yamltext
 from fashionboard.base.arithmetic import Arithmetic
 from fashionboard.base.errors import DataError, ParameterError
 
 _SHOWN = 5  # problems in one message
-_LONGEST = 300  # characters of YAML's own
 
 # torch and numpy both take seeds of 32 bits everywhere
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -149,18 +147,13 @@ def read(path: Path) -> Any:
         ParameterError: the file is missing, is not YAML, or stands for too much.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        yamlsize.check(text)
-        # dvc.utils.serialize.parse_yaml does the same
-        return YAML(typ="safe").load(text) or {}
+        return yamltext.load(path.read_text(encoding="utf-8")) or {}
     except OSError as error:
         raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ParameterError(f"{path.name}: not valid YAML: {error}") from None
     except DataError as error:
-        raise ParameterError(f"{path.name}: {error}; write it plainer") from None
-    except Exception as error:  # there is none that ruamel.yaml may not raise
-        found = " ".join(str(error).split()) or type(error).__name__
-        found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]} ..."
-        raise ParameterError(f"{path.name}: not valid YAML: {found}") from None
+        raise ParameterError(f"{path.name}: {error}") from None
 
 
 def load(path: Path) -> Params:

@@ -14,9 +14,10 @@ from fashionboard.board.results import Record, Recorder
 from fashionboard.board.rows import Rows
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.repository import dvcfiles, fetch, revisions
+from fashionboard.repository import experiments, fetch, revisions
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.commits import Commit, Commits
-from fashionboard.repository.dvcfiles import Cache, Run, Runs
+from fashionboard.repository.experiments import Run, Runs
 from fashionboard.repository.fetch import Remote
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, Target
@@ -231,7 +232,7 @@ class Board:
 
     def _experiments(self) -> Iterator[tuple[str, tuple[str, str]]]:
         for ref, commit in (self._refs or {}).items():
-            if told := dvcfiles.experiment(ref):
+            if told := experiments.experiment(ref):
                 yield commit, told
 
     def _state(self, watched: _Watched, run: Run | None, commit: str) -> State:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 
 # credentials lie there
 _CLOSED = {".git", ".dvc"}

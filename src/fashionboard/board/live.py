@@ -14,13 +14,13 @@ from dvc.repo import Repo
 from dvc.stage import Stage
 from dvc.utils.serialize import load_path
 
-from fashionboard.base import errors
+from fashionboard.base import errors, yamltext
 from fashionboard.board import group, marks
 from fashionboard.board.group import Value
 from fashionboard.board.links import Links
 from fashionboard.board.results import parameters_in, parameters_of
-from fashionboard.repository import dvcfiles, git, opening
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository import git, opening
+from fashionboard.repository.cache import Cache
 
 # a folder is looked through again after this many times as long as it took
 _PATIENCE = 200
@@ -252,7 +252,7 @@ def _parameters(repo: Repo, stage: Stage) -> dict[str, Value]:
     for dependency in stage.params:
         file = str(dependency.def_path)
         prefix = "" if file == "params.yaml" else f"{file}:"
-        found |= parameters_of(folder, dvcfiles.flat(dependency.read_params(), prefix))
+        found |= parameters_of(folder, yamltext.flat(dependency.read_params(), prefix))
     return found
 
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fashionboard.base import errors
+from fashionboard.base import errors, yamltext
 from fashionboard.base.errors import DataError
 from fashionboard.board import group, needed, values
 from fashionboard.board.committed import Committed
 from fashionboard.board.group import Value
 from fashionboard.board.tree import Recorded, Tree, Trees
-from fashionboard.repository import dvcfiles
-from fashionboard.repository.dvcfiles import Cache, Metrics, Stage
+from fashionboard.repository import dvcyaml
+from fashionboard.repository.cache import Cache
+from fashionboard.repository.dvcyaml import Metrics
 from fashionboard.repository.git import Git
+from fashionboard.repository.lockfile import Stage
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Recorder:
             found[path] = _Declared(path, md5, committed, folder, posixpath.relpath(path, folder or "."))
 
         for folder, each in declared.items():
-            for path in filter(None, map(dvcfiles.exact, each.top)):
+            for path in filter(None, map(dvcyaml.exact, each.top)):
                 add(posixpath.normpath(posixpath.join(folder, path)), "", folder)
         for stage in [each for each in tree.stages if each.folder in declared]:
             patterns = declared[stage.folder]
@@ -164,7 +166,7 @@ class Recorder:
         numbers: dict[str, dict[str, float]] = {}
         for metric, found in self._values(metrics, committed, record, unread):
             try:
-                numbers[metric.path] = group.metrics(dvcfiles.flat(found, separator="/"))
+                numbers[metric.path] = group.metrics(yamltext.flat(found, separator="/"))
             except DataError:
                 unread.append(f"{metric.path} cannot be read")
         record.metrics.update(values.merged(numbers))
@@ -278,4 +280,4 @@ def parameters_of(folder: str, values: Mapping[str, object]) -> dict[str, Value]
 
 def parameters_in(folder: str, name: str, values: dict[str, Any]) -> dict[str, Value]:
     """Return the parameters in a file for a whole dvc.yaml: the file `name`, told from its folder."""
-    return parameters_of(folder, dvcfiles.flat(values, "" if name == "params.yaml" else f"{name}:"))
+    return parameters_of(folder, yamltext.flat(values, "" if name == "params.yaml" else f"{name}:"))

@@ -18,7 +18,7 @@ from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
 from fashionboard.repository import fetch
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, select
 

@@ -8,9 +8,10 @@ from fashionboard.base import errors
 from fashionboard.base.errors import DataError
 from fashionboard.board import ignored, needed
 from fashionboard.board.committed import Committed
-from fashionboard.repository import dvcfiles
-from fashionboard.repository.dvcfiles import Metrics, Stage
+from fashionboard.repository import dvcyaml, lockfile
+from fashionboard.repository.dvcyaml import Metrics
 from fashionboard.repository.git import Git
+from fashionboard.repository.lockfile import Stage
 
 _Parsed = dict[str, Stage] | Metrics | str | bytes
 
@@ -183,13 +184,13 @@ def _parse(path: str, content: bytes) -> _Parsed:
     try:
         text = content.decode()
         if path.endswith("dvc.lock"):
-            return dvcfiles.stages(text)
+            return lockfile.stages(text)
         if path.endswith("dvc.yaml"):
-            return dvcfiles.metrics(text)
+            return dvcyaml.metrics(text)
         if _is_list(path):
             ignored.visible((), {ignored.NAME: content}, ())
             return content
-        return {"": dvcfiles.tracked(text)}
+        return {"": lockfile.tracked(text)}
     except Exception as error:
         return errors.reason(error)
 

@@ -10,8 +10,8 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.utils.serialize import parse_py
 
+from fashionboard.base import yamltext
 from fashionboard.base.errors import DataError
-from fashionboard.repository import dvcfiles
 
 # what a damaged file may raise, from being no text to being nested a thousand times
 _DAMAGED = (
@@ -43,7 +43,7 @@ def read(path: str, content: bytes) -> dict[str, Any]:
                 warnings.simplefilter("ignore")
                 found = parse_py(content.decode(), path)
         else:
-            found = json.loads(content) if kind == ".json" else dvcfiles.load(content)
+            found = json.loads(content) if kind == ".json" else yamltext.load(content)
     except _DAMAGED:
         raise DataError(f"{path}: expected metrics or parameters, found something else") from None
     return found if isinstance(found, dict) else {}

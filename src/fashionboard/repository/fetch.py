@@ -12,8 +12,8 @@ from dvc_data.hashfile.db import HashFileDB
 
 from fashionboard.base import errors, private
 from fashionboard.base.errors import BoardError, DataError, FashionboardError
-from fashionboard.repository import dvcfiles, opening
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository import opening
+from fashionboard.repository.cache import Cache, is_digest
 
 # that the remote has no such object, among the reasons for which one could not be brought
 LACKING = ""
@@ -46,7 +46,7 @@ class Remote:
     def manifests(self, digests: Iterable[str]) -> dict[str, bytes]:
         """Return the lists of files of outputs, by md5, as far as they can be read; nothing is kept."""
         found: dict[str, bytes] = {}
-        for digest in filter(dvcfiles.is_digest, digests):
+        for digest in filter(is_digest, digests):
             for store, _ in self._stores:
                 # whatever it is, `bring` asks again, and says why it is not to be had
                 with contextlib.suppress(Exception):
@@ -65,7 +65,7 @@ class Remote:
             PathError: a link in the repository stands where an object of the cache would be written.
         """
         asked = set(digests)
-        reasons = dict.fromkeys(filter(dvcfiles.is_digest, asked), LACKING)
+        reasons = dict.fromkeys(filter(is_digest, asked), LACKING)
         others = dict.fromkeys(asked - reasons.keys(), "something else than its md5 in a file of DVC's")
         self._guard(reasons)
         for store, cache in self._stores:

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from dvc.scm import NoSCM, map_scm_exception
 from scmrepo.git import Git
 
-from fashionboard.base import private, yamlsize
+from fashionboard.base import private, yamltext
 from fashionboard.base.errors import BoardError, DataError, PathError
 
 # bytes that DVC may be given to read as YAML
@@ -69,7 +69,7 @@ def check(path: Path) -> None:
     if not is_plain(path):
         raise DataError(f"{path.name}: expected a file of at most {_MOST:,} bytes, found something else")
     if path.suffix in (".yaml", ".yml", ".lock", ".dvc") and path.is_file():
-        yamlsize.check(path.read_text(encoding="utf-8", errors="replace"))
+        yamltext.check(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def _git(root: Path) -> Git:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fashionboard.base.errors import ModelError
-from fashionboard.repository import dvcfiles, fetch
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository import fetch, lockfile
+from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, Target, select
 
@@ -64,7 +64,7 @@ def _outputs(git: Git, commit: str) -> Iterator[tuple[str, str]]:
     contents = dict(git.contents(files.values()))
     for path, digest in files.items():
         text = (contents[digest] or b"").decode(errors="replace")
-        stages = dvcfiles.stages(text) if path.endswith("dvc.lock") else {"": dvcfiles.tracked(text)}
+        stages = lockfile.stages(text) if path.endswith("dvc.lock") else {"": lockfile.tracked(text)}
         for stage in stages.values():
             for output, md5 in stage.outputs.items():
                 yield posixpath.normpath(posixpath.join(posixpath.dirname(path), output)), md5

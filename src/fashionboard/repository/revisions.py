@@ -11,7 +11,7 @@ from typing import Literal
 
 from fashionboard.base.errors import BoardError
 from fashionboard.board.group import clean
-from fashionboard.repository import dvcfiles
+from fashionboard.repository import experiments
 from fashionboard.repository.git import Git
 
 WORKSPACE = "workspace"
@@ -143,7 +143,7 @@ def _folded(name: str) -> str:
 def _experiments(refs: dict[str, str]) -> list[Target]:
     found = []
     for ref, commit in refs.items():
-        if told := dvcfiles.experiment(ref):
+        if told := experiments.experiment(ref):
             found.append(Target(told[1], commit, "experiment", baseline=told[0]))
     return found
 

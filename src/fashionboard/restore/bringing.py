@@ -14,8 +14,9 @@ from typing import Any
 
 from fashionboard.base import private
 from fashionboard.base.errors import reason
-from fashionboard.repository import dvcfiles
-from fashionboard.repository.dvcfiles import Cache, Stage
+from fashionboard.repository import lockfile
+from fashionboard.repository.cache import Cache
+from fashionboard.repository.lockfile import Stage
 from fashionboard.restore.kept import Kept
 from fashionboard.restore.killed import Git, RestoreError
 
@@ -80,7 +81,7 @@ def _outputs_of(git: Git, file: str) -> Iterator[str]:
 
 def _stages(git: Git, file: str) -> list[Stage]:
     text = (git.content(f"HEAD:./{file}") or b"").decode(errors="replace")
-    return list(dvcfiles.stages(text).values()) if file.endswith(LOCK) else [dvcfiles.tracked(text)]
+    return list(lockfile.stages(text).values()) if file.endswith(LOCK) else [lockfile.tracked(text)]
 
 
 def _keep_staged(git: Git, path: Path, kept: Kept, name: str, wanted: Collection[bytes | None]) -> None:

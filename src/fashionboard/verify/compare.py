@@ -19,8 +19,7 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 from tensorboard.compat.proto.event_pb2 import Event
 
 from fashionboard.base.errors import DataError, reason
-from fashionboard.repository import dvcfiles
-from fashionboard.repository.dvcfiles import Cache
+from fashionboard.repository.cache import Cache, is_digest
 
 _BYTES = "the bytes"
 _BRING = "to see which, bring the recorded output here with `dvc pull`"
@@ -83,7 +82,7 @@ def _object(path: str, name: str, expected: tuple[Cache, str], found: tuple[Cach
 
 def _fault(cache: Cache, md5: str, called: str) -> Difference | None:
     """Say what is wrong with an object of a cache; None if it is whole, or not there."""
-    if not dvcfiles.is_digest(md5):
+    if not is_digest(md5):
         return None
     place = cache.place(md5)
     try:
@@ -106,7 +105,7 @@ def _fault(cache: Cache, md5: str, called: str) -> Difference | None:
 def is_held(cache: Cache, md5: str) -> bool:
     """Tell whether an object is in a cache, whole or not; yes where that cannot be seen."""
     try:
-        return cache.find(md5) is not None or (dvcfiles.is_digest(md5) and os.path.lexists(cache.place(md5)))
+        return cache.find(md5) is not None or (is_digest(md5) and os.path.lexists(cache.place(md5)))
     except PermissionError:
         return True
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from fashionboard.base import processor
 from fashionboard.base.errors import visible
-from fashionboard.repository import dvcfiles, rwlock
-from fashionboard.repository.dvcfiles import Cache, Stage
+from fashionboard.repository import lockfile, rwlock
+from fashionboard.repository.cache import Cache, is_digest
+from fashionboard.repository.lockfile import Stage
 from fashionboard.verify import clone, compare
 from fashionboard.verify.clone import VerifyError
 from fashionboard.verify.compare import Difference
@@ -86,7 +87,7 @@ def verify(folder: Path) -> Verdict:
     asked = clone.run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository")
     root = Path(asked.removesuffix("\n"))
     lock = clone.run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
-    recorded = dvcfiles.stages(lock)
+    recorded = lockfile.stages(lock)
     clone.follow_no_link(root)
     # a killed DVC may have left it empty
     rwlock.mend(root.resolve())
@@ -95,11 +96,11 @@ def verify(folder: Path) -> Verdict:
     )
     try:
         with clone.of(root) as copy:
-            found = dvcfiles.stages(clone.reproduce(copy))
+            found = lockfile.stages(clone.reproduce(copy))
             return _verdict((recorded, cache), (found, Cache(copy.cache)))
     except (VerifyError, OSError):
         # git and DVC do not always name a full disk
-        clone.check_room(root, dvcfiles.outputs_size(lock))
+        clone.check_room(root, lockfile.outputs_size(lock))
         raise
 
 
@@ -128,7 +129,7 @@ def _contradicted(recorded: dict[str, Stage]) -> set[str]:
     """Name the outputs of which a dvc.lock records what DVC never writes."""
     made = _outputs(recorded)
     read = [each for stage in recorded.values() for each in stage.dependencies.items() if each[0] in made]
-    unnamed = {path for path, md5 in made.items() if not dvcfiles.is_digest(md5)}
+    unnamed = {path for path, md5 in made.items() if not is_digest(md5)}
     return unnamed | {path for path, md5 in read if md5 != made[path]}
 
 

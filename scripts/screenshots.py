@@ -18,8 +18,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tqdm import tqdm
 
 from tests.browser.page import MISSING, REASON, Page, chromium
-from tests.repository import Repository
-from tests.servers import board, eventually, get, tensorboard
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, get, tensorboard
 
 ROOT = Path(__file__).resolve().parents[1]
 TABS = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.damage import Damaged, look, whole
+from tests.support.damage import Damaged, look, whole
 
 _ALL = int(os.environ.get("DAMAGED", "500"))
 # so that several processes share them

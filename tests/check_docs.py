@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests import folders, ssh
-from tests.repository import Repository
+from tests.support import folders, ssh
+from tests.support.repository import Repository
 from tests.test_docs import commands
 
 _VENV = Path(sys.prefix)

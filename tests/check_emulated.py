@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fashionboard.base import processor
-from tests.emulation import EPYC, HASWELL, MISSING, NEHALEM, REASON, Processor, python
-from tests.repository import Repository
+from tests.support.emulation import EPYC, HASWELL, MISSING, NEHALEM, REASON, Processor, python
+from tests.support.repository import Repository
 from tests.test_dvc_yaml import STAGES
 
 pytestmark = [
@@ -64,7 +64,7 @@ def test_five_stages_write_the_same_files(
 @pytest.mark.parametrize("emulated", [HASWELL, EPYC], ids=["Haswell", "EPYC"])
 def test_all_that_is_computed_has_the_same_bits(root: Path, tmp_path: Path, emulated: Processor) -> None:
     (tmp_path / "pictures").mkdir()
-    arguments = ["-m", "tests.bits", str(tmp_path / "pictures")]
+    arguments = ["-m", "tests.support.bits", str(tmp_path / "pictures")]
     expected = json.loads(python(root, arguments).stdout)
     found = json.loads(emulated.run(root, arguments, tmp_path / "system").stdout)
     assert [name for name in expected if found[name] != expected[name]] == []

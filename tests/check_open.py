@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.plain import fixed
-from tests.repository import Repository
-from tests.servers import Served, board, eventually, get, rows
+from tests.support.plain import fixed
+from tests.support.repository import Repository
+from tests.support.servers import Served, board, eventually, get, rows
 
 _SECONDS = int(os.environ.get("SECONDS", "60"))
 _NAMES = ("a", "b", "c")

@@ -24,8 +24,8 @@ from fashionboard.data import dataset
 from fashionboard.data.dataset import Images
 from fashionboard.figures import canvas
 from fashionboard.sources import drawn
-from tests import small as small_repository
-from tests.repository import Repository
+from tests.support import small as small_repository
+from tests.support.repository import Repository
 
 ROOT = Path(__file__).resolve().parents[1]
 

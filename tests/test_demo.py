@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository import Repository
+from tests.support.repository import Repository
 
 # a uid that no machine has a name for; the rights let it read the interpreter of another user
 _NOBODY = (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import imports
+from tests.support import imports
 
 STAGES = ("download", "visualize", "embed", "train", "evaluate")
 

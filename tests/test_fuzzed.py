@@ -21,7 +21,7 @@ from fashionboard.network import checkpoint, nets
 from fashionboard.network.checkpoint import Origin
 from fashionboard.predict import decode, image
 from fashionboard.sources import drawn
-from tests import fuzz
+from tests.support import fuzz
 
 # of each reader; `make torture` sets more
 CASES = int(os.environ.get("FUZZED", "300"))

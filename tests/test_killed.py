@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests import trouble
-from tests.killing import ATTACKS, COMMANDS, Attack, DvcAttack, measure, measure_dvc, strike, strike_dvc
-from tests.repository import Repository, stages_run
+from tests.support import trouble
+from tests.support.killing import (
+    ATTACKS,
+    COMMANDS,
+    Attack,
+    DvcAttack,
+    measure,
+    measure_dvc,
+    strike,
+    strike_dvc,
+)
+from tests.support.repository import Repository, stages_run
 
 # `make torture` sets more
 KILLS = int(os.environ.get("KILLS", "20"))

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from tests.repository import Repository
+from tests.support.repository import Repository
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fashionboard.data import dataset
 from fashionboard.network import checkpoint
-from tests import folders
-from tests.repository import Repository, stages_run
+from tests.support import folders
+from tests.support.repository import Repository, stages_run
 
 ALL = ["download", "visualize", "embed", "train", "evaluate"]
 # DVC would take the names of the second and third for a path in a plot's data, or for two columns

@@ -21,8 +21,8 @@ from fashionboard.data import dataset
 from fashionboard.data.dataset import CLASSES
 from fashionboard.network import checkpoint, inference, nets
 from fashionboard.training import validation
-from tests.repository import Repository, stages_run
-from tests.settings import MODERN
+from tests.support.repository import Repository, stages_run
+from tests.support.settings import MODERN
 
 ALL = ["download", "visualize", "embed", "train", "evaluate"]
 
@@ -311,7 +311,7 @@ def test_all_options_of_the_training_go_through_the_pipeline(changing: Repositor
 
 def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
     """The experiment's code must not come from another checkout, such as an editable install."""
-    code = changing.path / "src" / "fashionboard" / "card.py"
+    code = changing.path / "src" / "fashionboard" / "figures" / "card.py"
     code.write_text(code.read_text().replace('"data set": f"', '"data set": f"MARKED '))
     output = changing.dvc("exp", "run", "--temp", "-n", "marked")
     assert stages_run(output) == ["visualize"]

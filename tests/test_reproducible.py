@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository import Repository
+from tests.support.repository import Repository
 
 # `make torture` sets ten
 RUNS = int(os.environ.get("RUNS", "3"))

@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from fashionboard.data import dataset
 from fashionboard.data.dataset import CLASSES
 from fashionboard.network import checkpoint, nets
-from tests import folders, rendered
-from tests.repository import Repository
+from tests.support import folders, rendered
+from tests.support.repository import Repository
 
 ALL = ("download", "visualize", "embed", "train", "evaluate")
 # Persian with a zero-width non-joiner, an emoji with a joiner, a no-break space, what Markdown and CSV know

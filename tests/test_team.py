@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import ssh
-from tests.repository import Repository, stages_run
-from tests.servers import board, eventually, get, rows
+from tests.support import ssh
+from tests.support.repository import Repository, stages_run
+from tests.support.servers import board, eventually, get, rows
 
 pytestmark = pytest.mark.skipif(ssh.SSHD is None, reason="no OpenSSH server: apt-get install openssh-server")
 

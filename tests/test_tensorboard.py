@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fashionboard.events.events import EventWriter
-from tests.repository import Repository
-from tests.servers import content, eventually, get, tensorboard
+from tests.support.repository import Repository
+from tests.support.servers import content, eventually, get, tensorboard
 
 
 def written(repository: Repository) -> list[tuple[int, float]]:

@@ -13,9 +13,9 @@ from fashionboard.base import yamltext
 from fashionboard.base.errors import DataError
 from fashionboard.board.live import Live
 from fashionboard.repository import dvcyaml, lockfile
-from tests.repository import Repository
-from tests.servers import board, eventually, rows
-from tests.written import SETTINGS, commit, events, lock, pipeline, read, store, written
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, rows
+from tests.support.written import SETTINGS, commit, events, lock, pipeline, read, store, written
 
 
 def dvc(repository: Repository, kind: str, revision: str = "HEAD") -> dict[str, Any]:

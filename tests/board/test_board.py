@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from fashionboard.data.dataset import CLASSES
-from tests.repository import Repository
-from tests.servers import board, content, eventually, get, rows
+from tests.support.repository import Repository
+from tests.support.servers import board, content, eventually, get, rows
 
 EXPERIMENTS = {"lr-0.01": 0.01, "tiny": 1e-5}
 

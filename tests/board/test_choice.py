@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.board.test_session import PROGRAM, call, refusal
-from tests.plain import plain
-from tests.repository import Repository
-from tests.servers import board, eventually, get, rows
+from tests.support.plain import plain
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, get, rows
 
 SAID = "try it [a](http://x.y) ![i](http://x.y/i.png)"
 RATES = {"lr-a": 0.1, "lr-b": 0.2, "日本": 0.3}

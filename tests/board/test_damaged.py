@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.damage import Damaged, look, whole
+from tests.support.damage import Damaged, look, whole
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from fashionboard.board.export import export_scalars
 from fashionboard.board.group import Group
 from fashionboard.events.events import EventWriter
-from tests.repository import Repository
-from tests.servers import eventually, get, tensorboard
+from tests.support.repository import Repository
+from tests.support.servers import eventually, get, tensorboard
 
 
 def test_every_point_is_exported_as_tensorboard_reads_it(finished: Repository, tmp_path: Path) -> None:

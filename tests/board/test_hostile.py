@@ -18,8 +18,8 @@ from fashionboard.board.group import Group
 from fashionboard.board.session import Options, Request
 from fashionboard.board.where import Filter
 from fashionboard.events.events import EventWriter
-from tests import hostile, servers
-from tests.hostile import SECRET, seen
+from tests.support import hostile, servers
+from tests.support.hostile import SECRET, seen
 
 FOLDERS = (".dvc", ".dvc/tmp", ".dvc/tmp/fashionboard", ".dvc/tmp/fashionboard/board")
 VIEW = ".dvc/tmp/fashionboard/board/view"

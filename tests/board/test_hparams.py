@@ -9,9 +9,9 @@ from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
 from fashionboard.board.hparams import with_own
-from tests.plain import plain
-from tests.repository import Repository
-from tests.servers import board, eventually, post, rows
+from tests.support.plain import plain
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, post, rows
 
 _TRAIN = """
 import json, yaml

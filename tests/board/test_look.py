@@ -16,10 +16,10 @@ from fashionboard.board.board import Board
 from fashionboard.board.view import View
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.revisions import Request
-from tests import rights
-from tests.plain import plain
-from tests.repository import Repository
-from tests.servers import board, eventually, get
+from tests.support import rights
+from tests.support.plain import plain
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, get
 
 _S3 = '{"stages": {"far": {"cmd": "true", "deps": ["s3://bucket/x"], "outs": ["far"]}}}'
 

@@ -9,8 +9,8 @@ from fashionboard.board.live import Live
 from fashionboard.board.results import Record, Recorder
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
-from tests.plain import plain
-from tests.repository import Repository
+from tests.support.plain import plain
+from tests.support.repository import Repository
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.plain import plain
-from tests.repository import Repository
-from tests.servers import Served, board, eventually, get, rows
+from tests.support.plain import plain
+from tests.support.repository import Repository
+from tests.support.servers import Served, board, eventually, get, rows
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from fashionboard.base.errors import BoardError
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, Target, distinct, safe, select
-from tests.plain import plain
-from tests.repository import Repository
+from tests.support.plain import plain
+from tests.support.repository import Repository
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.plain import plain
-from tests.repository import Repository
-from tests.servers import board, eventually, get
+from tests.support.plain import plain
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, get
 
 PROGRAM = str(Path(sys.executable).with_name("fashionboard"))
 

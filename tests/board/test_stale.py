@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.plain import fixed
-from tests.repository import Repository
-from tests.servers import board, eventually, get, rows
+from tests.support.plain import fixed
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, get, rows
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from selenium import webdriver
 
 from tests.browser.page import Page, chromium
 from tests.browser.panels import REPORTS
-from tests.repository import Repository
-from tests.servers import tensorboard
+from tests.support.repository import Repository
+from tests.support.servers import tensorboard
 
 # TensorBoard shows ten of a tag unless it is asked for more
 ALL_IMAGES = ("--samples_per_plugin", "images=1000")

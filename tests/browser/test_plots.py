@@ -14,8 +14,8 @@ from sklearn.metrics import confusion_matrix
 from fashionboard.data.dataset import CLASSES
 from tests.browser.page import MISSING, REASON, Page
 from tests.browser.panels import REPORTS, probabilities_and_labels
-from tests.repository import Repository
-from tests.servers import files
+from tests.support.repository import Repository
+from tests.support.servers import files
 
 pytestmark = pytest.mark.skipif(MISSING and "CI" not in os.environ, reason=REASON)
 

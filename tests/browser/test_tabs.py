@@ -21,8 +21,8 @@ from fashionboard.figures import examples
 from tests.browser import panels
 from tests.browser.conftest import ALL_IMAGES, EXPERIMENTS
 from tests.browser.page import MISSING, REASON, Page
-from tests.repository import Repository
-from tests.servers import board, tensorboard
+from tests.support.repository import Repository
+from tests.support.servers import board, tensorboard
 
 # where everything must run, a missing browser is a failure
 pytestmark = pytest.mark.skipif(MISSING and "CI" not in os.environ, reason=REASON)

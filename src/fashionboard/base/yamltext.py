@@ -98,7 +98,9 @@ def _count(events: Iterator[Any]) -> None:
         else:
             sizes[-1] += 1
         if len(sizes) > _DEEPEST or sizes[-1] > _MOST:
-            raise DataError(f"expected at most {_DEEPEST} levels and {_MOST:,} values, found more")
+            raise DataError(
+                f"expected at most {_DEEPEST} levels and {_MOST:,} values, found more; write it plainer"
+            )
 
 
 def name(value: object) -> str:

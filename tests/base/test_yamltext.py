@@ -1,0 +1,78 @@
+import subprocess
+import sys
+
+import pytest
+
+from fashionboard.base import yamltext
+from fashionboard.base.errors import DataError
+
+# in a process of its own, which libyaml may end
+_READ = """
+import sys
+from ruamel.yaml import YAML
+from fashionboard.base import yamltext
+from fashionboard.base.errors import DataError
+
+text = sys.stdin.buffer.read().decode()
+try:
+    yamltext.check(text)
+except DataError as error:
+    sys.exit(str(error))
+try:
+    YAML(typ="safe").load(text)
+except Exception as error:
+    print(type(error).__name__)
+"""
+_DEEP = "- " * 100_000
+
+
+def read(text: str) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-c", _READ]
+    return subprocess.run(command, input=text.encode(), capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _DEEP,
+        "[" * 100_000,
+        "{a: " * 100_000,
+        # libyaml's ends of a line, and what may stand before one
+        *(f"# a line{end}{_DEEP}" for end in ("\n", "\r", "\x85", "\u2028", "\u2029")),
+        f"\ufeff{_DEEP}",
+        f"a: !!seq\n{_DEEP}",
+        "".join(f"\u2028{' ' * level}a:" for level in range(1000)),
+    ],
+    ids=range(11),
+)
+def test_what_would_end_the_process_is_refused(text: str) -> None:
+    ended = read(text)
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        b"expected at most 200 levels and 1,000,000 values, found more; write it plainer\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # some that are no YAML
+        f"[x:1]{' ' * 200}",
+        f"a: [\n{_DEEP}",
+        f"a: 1\n--- {_DEEP}",
+        "-\t" * 100_000,
+        "a: " + "[" * 150 + "]" * 150,
+        "a: &x [*x, *x, *x, *x, *x, *x, *x, *x, *x, *x]",
+    ],
+    ids=range(6),
+)
+def test_what_passes_ends_no_process(text: str) -> None:
+    assert read(text).returncode == 0
+
+
+def test_aliases_that_stand_for_too_much_are_refused() -> None:
+    lists = ["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
+    yamltext.check("\n".join(lists[:10]))
+    for read in (yamltext.check, yamltext.load):
+        with pytest.raises(DataError, match=r"1,000,000 values, found more; write it plainer$"):
+            read("\n".join(lists))

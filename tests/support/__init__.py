@@ -1,0 +1,1 @@
+"""What several tests share: repositories, servers, files, and ways to break them."""

@@ -1,0 +1,136 @@
+"""What the library computes, in short: a digest of the bits of each of many small trainings and evaluations.
+
+python -m tests.support.bits FOLDER        prints them as JSON; pictures are made in FOLDER
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
+
+from fashionboard.base import arithmetic
+
+arithmetic.prepare()
+arithmetic.choose("portable")
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from fashionboard.data.dataset import CLASSES
+from fashionboard.evaluation import calibration, histograms, scores
+from fashionboard.network import compute, inference, nets
+from fashionboard.predict import decode, image
+from fashionboard.sources import drawn
+from fashionboard.training import loop, validation
+from tests.predict.test_image import on_page
+from tests.support.settings import MODERN, settings
+
+# two steps of each; oneDNN takes part from 32 images a step on
+TRAININGS: dict[str, dict[str, object]] = {
+    "the tutorial's": {},
+    "two threads": {"threads": 2},
+    # not without momentum: there torch's fused kernel masks a load from address 0, at which QEMU 7.2 crashes
+    "weight decay": {"momentum": 0.5, "weight_decay": 0.01},
+    "adamw": {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.05},
+    "cosine": {"schedule": "cosine", "lr": 0.01},
+    "one-cycle": {"schedule": "one-cycle", "lr": 0.01},
+    "augmented": {"augment": "flip-shift"},
+    "validated": {"validation": 60, "keep": "best"},
+    "a single image": {"batch_size": 1},
+    "a batch of 31": {"batch_size": 31},
+    "a batch of 32": {"batch_size": 32},
+    "a batch of 64, two threads": {"batch_size": 64, "threads": 2},
+    "a batch of 150": {"batch_size": 150},
+    "cnn": {"model": "cnn"},
+    "cnn, two threads": {"model": "cnn", "threads": 2, "optimizer": "adamw"},
+    "cnn, a batch of 7": {"model": "cnn", "batch_size": 7},
+    "cnn, a batch of 64": {"model": "cnn", "batch_size": 64},
+    "cnn, modern": {**MODERN, "epochs": 1},
+    "cnn, modern, two threads, validated": {**MODERN, "epochs": 1, "threads": 2, "validation": 60},
+}
+
+
+def digest(*values: object) -> str:
+    """Return a digest of arrays, tensors, and whatever shows all its digits."""
+    found = hashlib.sha256()
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            value = value.detach().contiguous().numpy()
+        found.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+    return found.hexdigest()[:16]
+
+
+def trained(changes: dict[str, object]) -> str:
+    wanted = settings(log_every=2, **changes)
+    compute.configure("cpu", wanted.threads, wanted.batch_size)
+    images = drawn.draw(max(200, wanted.batch_size), seed=0, split="train")
+    images, held_out = validation.hold_out(images, wanted.validation, seed=0)
+    net = nets.initial(0, model=wanted.model)
+    trainer = loop.Trainer(net, wanted)
+    report = next(trainer.train(images, held_out))
+    return digest(*asdict(report).values(), *trainer.kept().state_dict().values())
+
+
+def evaluated(model: str, batch_size: int, threads: int) -> Iterator[tuple[str, str]]:
+    compute.configure("cpu", threads, batch_size)
+    net, images = nets.initial(1, model=model), drawn.draw(40, seed=0, split="test")
+    name = f"{model} on {batch_size}, {threads} threads"
+    with histograms.activations(net) as activations:
+        logs = inference.log_probabilities(net, images.pixels, batch_size)
+    yield f"{name}: log probabilities", digest(logs)
+    yield f"{name}: features", digest(inference.features(net, images.pixels, batch_size))
+    # further apart than those of a net that was not trained
+    probabilities, predicted, confidence = scores.decide(4 * logs)
+    bins = calibration.measure(confidence, predicted == images.labels)
+    yield f"{name}: decisions", digest(probabilities, predicted, confidence)
+    yield f"{name}: summary", digest(scores.summarise(logs, images.labels, CLASSES))
+    yield f"{name}: calibration", digest(*asdict(bins).values(), bins.error)
+    buckets = [*activations.values(), *histograms.weights(net).values()]
+    yield f"{name}: histograms", digest(*(each for bucket in buckets for each in bucket))
+    yield (
+        f"{name}: curves",
+        digest(
+            *scores.pr_counts_by_class(probabilities, images.labels, CLASSES, 127).values(),
+            scores.curve_points(probabilities, images.labels, CLASSES),
+        ),
+    )
+
+
+def functions() -> Iterator[tuple[str, str]]:
+    """What numpy and glibc choose by processor, on more numbers than an evaluation has."""
+    numbers = np.random.default_rng(0).standard_normal(100_000)
+    for function in (np.exp, np.log, np.cos, np.sqrt, np.sum, np.cumsum, np.sort):
+        yield f"numpy's {function.__name__}", digest(function(np.abs(numbers)))
+    some = np.abs(numbers[:10_000]).tolist()
+    for name in ("exp", "log", "cos"):
+        yield f"glibc's {name}", digest([getattr(math, name)(each) for each in some])
+    yield "glibc's pow", digest([math.pow(each, 2.5) for each in some])
+
+
+def pictures(folder: Path) -> Iterator[tuple[str, str]]:
+    """What `predict` makes of pictures on white pages of several sizes, as files with losses."""
+    garments = drawn.draw(10, seed=0, split="test").pixels
+    for number, garment in enumerate(garments):
+        path = folder / f"{number}.jpg"
+        on_page(garment, 40 + number, scale=3 + number).save(path, quality=60 + 3 * number)
+        yield f"picture {number}", digest(image.convert(decode.read(path)).pixels)
+
+
+def main() -> None:
+    found = {f"trained: {name}": trained(changes) for name, changes in TRAININGS.items()}
+    for model in nets.MODELS:
+        for batch_size, threads in ((1, 1), (20, 2), (40, 1), (40, 2)):
+            found.update(evaluated(model, batch_size, threads))
+    found.update(functions())
+    found.update(pictures(Path(sys.argv[1])))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

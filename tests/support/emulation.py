@@ -1,0 +1,69 @@
+"""Programs on processors that this machine does not have: QEMU's emulation of single programs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.repository import without_settings
+
+EMULATOR = "qemu-x86_64"
+MISSING = shutil.which(EMULATOR) is None
+REASON = f"needs {EMULATOR}, of Debian's package qemu-user"
+# QEMU 7.2 at times ends a program of several threads with a segmentation fault, and not when it runs again
+_TRIES = 3
+_AVX2 = "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
+
+
+@dataclass(frozen=True)
+class Processor:
+    """model: QEMU's name for it, and flags: what Linux would tell of it, as far as it matters here."""
+
+    model: str
+    flags: str = f"sse4_2 {_AVX2}"
+
+    def run(self, folder: Path, arguments: Sequence[str], system: Path) -> subprocess.CompletedProcess[str]:
+        """Run Python with `arguments` in `folder`; `system`: where files of the emulated system are made."""
+        (system / "proc").mkdir(parents=True)
+        (system / "proc" / "cpuinfo").write_text(
+            f"model name\t: an emulated {self.model}\nflags\t\t: {self.flags}\n"
+        )
+        # -L: a file below that folder stands for the machine's own
+        emulator = [EMULATOR, "-cpu", self.model, "-L", str(system)]
+        tries = (_started(folder, arguments, emulator) for _ in range(_TRIES))
+        done = next((each for each in tries if each.returncode != -signal.SIGSEGV), None)
+        assert done, f"{EMULATOR} ended {_TRIES} times with a segmentation fault"
+        return _passed(done)
+
+
+# of both vendors, with AVX2; QEMU emulates no AVX-512
+HASWELL, EPYC = Processor("Haswell"), Processor("EPYC")
+# of 2008, before AVX
+NEHALEM = Processor("Nehalem", "sse4_2")
+
+
+def python(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run Python with `arguments` in `folder`, as a person would who has settled nothing."""
+    return _passed(_started(folder, arguments))
+
+
+def _started(
+    folder: Path, arguments: Sequence[str], emulator: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*emulator, sys.executable, *arguments],
+        cwd=folder,
+        env=without_settings(os.environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _passed(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == 0, done.stderr
+    return done

@@ -36,7 +36,7 @@ def test_a_stopped_process_removes_what_is_half_written_and_says_so(
     program = f"""
 import pathlib, time
 from fashionboard.base import lifetime, outputs
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 lifetime.guard()
 with EventWriter(pathlib.Path(r"{tmp_path}"), "0123456789abcdef") as events:
     outputs.write_json(pathlib.Path(r"{tmp_path}") / "whole.json", {{}})

@@ -1,7 +1,10 @@
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 
 import pytest
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
 from fashionboard.base import yamltext
 from fashionboard.base.errors import DataError
@@ -76,3 +79,22 @@ def test_aliases_that_stand_for_too_much_are_refused() -> None:
     for read in (yamltext.check, yamltext.load):
         with pytest.raises(DataError, match=r"1,000,000 values, found more; write it plainer$"):
             read("\n".join(lists))
+
+
+VALUES = """
+yes no on off y Yes TRUE False true null ~ 1:30 010 0o10 0x1F 1_000 +12 -0 1e-05 1E5 -.5 5. .inf -.INF
+1e e5 12e 0b11 2020-01-02 'yes' '1e5' [1,on] {a:1} 1.2.3 <<x
+"""
+
+
+def value_or_refusal(parse: Callable[[str], object], text: str) -> object:
+    try:
+        return parse(text)
+    except (DataError, YAMLFileCorruptedError):
+        return "refused"
+
+
+@pytest.mark.parametrize("value", ["", "a b", "\tx", "x\t# y", "x\x85y", *VALUES.split()])
+def test_values_are_those_that_dvc_reads(value: str) -> None:
+    text = f"a: {value}\n"
+    assert value_or_refusal(yamltext.load, text) == value_or_refusal(partial(parse_yaml, path="x"), text)

@@ -23,9 +23,9 @@ from tensorboard.util import tensor_util
 from torch.utils.tensorboard import SummaryWriter
 
 from fashionboard.evaluation import scores
-from fashionboard.events import graph
-from fashionboard.events.events import EventWriter, literal
+from fashionboard.events.writer import EventWriter, literal
 from fashionboard.network import nets
+from fashionboard.training import graph
 from tests.support import rendered
 
 KEY = "0123456789abcdef"

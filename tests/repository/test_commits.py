@@ -58,7 +58,7 @@ def test_commits_are_read_by_one_call(made: tuple[Git, list[str]], monkeypatch: 
         calls.append(command)
         return start(command, **options)  # type: ignore[call-overload]
 
-    monkeypatch.setattr("fashionboard.board.git.subprocess.Popen", counted)
+    monkeypatch.setattr("fashionboard.repository.git.subprocess.Popen", counted)
     commits = Commits(git)
     found = commits.read([*digests, "f" * 40])
     signed, latin, damaged, unsaid, nobody, hostile, gone = found.values()

@@ -12,10 +12,16 @@ def project_files(root: Path, script: Path) -> set[str]:
         if path in found:
             continue
         found.add(path)
-        for module in _imported(path):
-            pending.extend(_files(root, module))
-        pending.extend(p for p in [path.parent / "__init__.py"] if p.exists())
+        pending.extend(files(root, path))
+        # a module is imported with the packages that it is in
+        inner = [each / "__init__.py" for each in path.relative_to(root).parents]
+        pending.extend(root / each for each in inner if (root / each).exists())
     return {path.relative_to(root).as_posix() for path in found}
+
+
+def files(root: Path, path: Path) -> list[Path]:
+    """Return the files under `root` that `path` itself imports."""
+    return [found for module in _imported(path) for found in _files(root, module)]
 
 
 def _imported(path: Path) -> set[str]:

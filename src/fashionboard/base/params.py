@@ -1,4 +1,4 @@
-"""The schema of params.yaml: every knob, its type and its range. The only reader of that file."""
+"""The schema of params.yaml: every parameter, its type and its range. The only reader of that file."""
 
 import re
 import reprlib
@@ -70,7 +70,7 @@ class Train(_Section):
     seed: Seed
     epochs: Annotated[int, Field(ge=1, le=1000)]
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
-    # network.MODELS has the names, which takes torch to tell: the train stage refuses others
+    # nets.MODELS has the names, which takes torch to tell: the train stage refuses others
     model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", description="a network's name, such as net")]
     optimizer: Literal["sgd", "adamw"]
     lr: Annotated[float, Field(gt=0, le=10)]

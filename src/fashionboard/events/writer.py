@@ -6,7 +6,7 @@ events, protobuf maps in a fixed order, and histograms in TensorBoard's newer fo
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +28,7 @@ from tensorboard.plugins.text.metadata import create_summary_metadata as text_me
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from fashionboard.base import unfinished
-from fashionboard.events import images
+from fashionboard.events import images, projector
 
 # 2017-08-25T00:00:00Z, the day on which Fashion-MNIST was published
 _EPOCH = 1_503_619_200.0
@@ -163,6 +163,16 @@ class EventWriter:
         """Write several precision-recall curves, `<tag>/<name>`."""
         for name, each in counts.items():
             self.pr_curve(f"{tag}/{name}", each)
+
+    def projector(
+        self,
+        name: str,
+        points: npt.NDArray[np.float32] | npt.NDArray[np.uint8],
+        columns: Mapping[str, Sequence[str]],
+        thumbnails: npt.NDArray[np.uint8],
+    ) -> None:
+        """Write points for TensorBoard's projector beside the events, as `projector.write` takes them."""
+        projector.write(self.path.parent, name, points, columns, thumbnails)
 
     def graph(self, graph: GraphDef) -> None:
         """Write a network's graph."""

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard.base import inputs
 from fashionboard.base.errors import DataError
 from fashionboard.base.params import Embed
+from fashionboard.events import inputs
 
 SETTINGS = Embed(seed=0, points=100)
 
@@ -36,6 +36,13 @@ def test_every_input_changes_the_key(folder: Path) -> None:
     (folder / "data" / "y").rename(folder / "data" / "z")
     keys.append(inputs.key("a", SETTINGS, folder))
     assert len(set(keys)) == len(keys)
+
+
+def test_what_python_writes_beside_a_module_changes_nothing(folder: Path) -> None:
+    before = inputs.key("a", SETTINGS, folder)
+    (folder / "data" / "__pycache__").mkdir()
+    (folder / "data" / "__pycache__" / "x.pyc").write_bytes(b"1")
+    assert inputs.key("a", SETTINGS, folder) == before
 
 
 def test_where_the_repository_lies_does_not_matter(folder: Path) -> None:

@@ -6,8 +6,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch.utils.tensorboard import SummaryWriter
 
-from fashionboard.events import graph
 from fashionboard.network import nets
+from fashionboard.training import graph
 
 
 def test_the_graph_holds_the_layers_by_name_with_shapes() -> None:

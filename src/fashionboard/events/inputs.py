@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 
 from pydantic import BaseModel
-from ruamel.yaml import YAML
 
+from fashionboard.base import yamltext
 from fashionboard.base.errors import DataError
 
 
@@ -17,7 +17,7 @@ def key(stage: str, settings: BaseModel, root: Path = Path()) -> str:
     Raises:
         DataError: one of them is not there, or is told by a template.
     """
-    declared = YAML(typ="safe", pure=True).load(root / "dvc.yaml")["stages"][stage]["deps"]
+    declared = yamltext.load((root / "dvc.yaml").read_bytes())["stages"][stage]["deps"]
     digest = hashlib.sha256(f"{stage} {settings.model_dump_json()}".encode())
     for name in sorted(declared):
         for file in _files(root / name):
@@ -30,4 +30,7 @@ def key(stage: str, settings: BaseModel, root: Path = Path()) -> str:
 def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise DataError(f"dvc.yaml: expected a path in deps, found {path}, which is none; write it out")
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    # .dvcignore leaves out what Python writes beside a module
+    return sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)

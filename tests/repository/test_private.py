@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard.base import private
 from fashionboard.base.errors import PathError
+from fashionboard.repository import private
 
 
 @pytest.fixture

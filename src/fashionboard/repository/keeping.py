@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard.base import outputs, private
+from fashionboard.base import outputs
 from fashionboard.base.errors import PathError
+from fashionboard.repository import private
 
 # below a repository
 FOLDER = (".dvc", "tmp", "fashionboard")

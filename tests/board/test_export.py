@@ -15,7 +15,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from fashionboard.board.export import export_scalars
 from fashionboard.board.group import Group
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 from tests.support.repository import Repository
 from tests.support.servers import eventually, get, tensorboard
 

@@ -17,7 +17,7 @@ from fashionboard.board import export, session
 from fashionboard.board.group import Group
 from fashionboard.board.session import Options, Request
 from fashionboard.board.where import Filter
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 from tests.support import hostile, servers
 from tests.support.hostile import SECRET, seen
 

@@ -10,7 +10,7 @@ import pytest
 
 from fashionboard.board import live
 from fashionboard.board.live import Live, Processes
-from fashionboard.board.results import Recorder
+from fashionboard.board.results import Reader
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from tests.support.plain import plain
@@ -119,7 +119,7 @@ def test_parameters_are_named_as_in_the_record_of_a_run(tmp_path: Path) -> None:
     now = {path.rpartition("/")[0] for path in workspace.files()}
     git = Git(repository.path)
     commit = git.commit("HEAD") or ""
-    record = Recorder(git, Cache(repository.path / ".dvc" / "cache")).read([commit])[commit]
+    record = Reader(git, Cache(repository.path / ".dvc" / "cache")).read([commit])[commit]
     assert workspace.parameters == record.parameters
     assert {"deep/x", "deep/../other.json:b.c", "train.lr"} <= record.parameters.keys()
     assert now == {path.rpartition("/")[0] for path in record.files} == {"deep/a", "train"}

@@ -6,7 +6,7 @@ import dvc.api
 import pytest
 
 from fashionboard.board.live import Live
-from fashionboard.board.results import Record, Recorder
+from fashionboard.board.results import Reader, Record
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from tests.support.plain import plain
@@ -26,7 +26,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def read(repository: Repository, revision: str = "HEAD", cache: Path | None = None) -> Record:
     git = Git(repository.path)
     commit = git.commit(revision) or ""
-    return Recorder(git, Cache(cache or repository.path / ".dvc" / "cache")).read([commit])[commit]
+    return Reader(git, Cache(cache or repository.path / ".dvc" / "cache")).read([commit])[commit]
 
 
 def amended(repository: Repository, tmp_path: Path, name: str, change: tuple[str, str] | str) -> Repository:
@@ -90,10 +90,10 @@ def test_what_is_not_in_the_cache_is_named_with_its_md5s(ran: Repository, tmp_pa
 def test_what_arrives_later_is_found(ran: Repository, tmp_path: Path) -> None:
     git = Git(ran.path)
     commit = git.commit("HEAD") or ""
-    recorder = Recorder(git, Cache(tmp_path / "cache"))
-    assert recorder.read([commit])[commit].missing
+    reader = Reader(git, Cache(tmp_path / "cache"))
+    assert reader.read([commit])[commit].missing
     shutil.copytree(ran.path / ".dvc" / "cache", tmp_path / "cache")
-    record = recorder.read([commit])[commit]
+    record = reader.read([commit])[commit]
     assert record.files and not record.missing
 
 

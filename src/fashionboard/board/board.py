@@ -2,52 +2,53 @@
 
 import contextlib
 import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fashionboard.base import errors
-from fashionboard.board.group import Group, State, Value
-from fashionboard.board.live import Live, Processes
-from fashionboard.board.results import Record, Recorder
-from fashionboard.board.rows import Rows
+from fashionboard.board.group import Group, Value
+from fashionboard.board.live import Live
+from fashionboard.board.results import Reader, Record
+from fashionboard.board.shown import Shown
 from fashionboard.board.view import View
+from fashionboard.board.watch import Watch, Watched
 from fashionboard.board.where import Filter
 from fashionboard.repository import experiments, fetch, revisions
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.commits import Commit, Commits
-from fashionboard.repository.experiments import Run, Runs
 from fashionboard.repository.fetch import Remote
 from fashionboard.repository.git import Git
+from fashionboard.repository.names import short
 from fashionboard.repository.revisions import Request, Target
 
-# as often must a copy that was worked in be found idle or gone before its experiment counts as ended
-_LOOKS = 3
-# seconds for which a new run may have no process yet
-_START = 60
-_SHORT = 7
 # files in a line that tells of several
 _NAMED = 3
 
 
-@dataclass
-class _Watched:
-    """An experiment that is, or was, running while the board was open.
+@dataclass(frozen=True)
+class _Read:
+    """What was read of git and DVC's cache at one time.
 
-    before: the commit of that name when it began, if there was one. name: of its group; ended: the one
-    that says how it ended. looks: how often no process was found in its copy; worked: whether one
-    ever was.
+    refs: the commit of each ref by its name. records, said: by commit.
     """
 
-    run: Run
-    live: Live
-    before: str
-    name: str = ""
-    ended: str = ""
-    state: State = "running"
-    looks: int = 0
-    worked: bool = False
+    refs: Mapping[str, str] = field(default_factory=dict)
+    targets: Sequence[Target] = ()
+    records: Mapping[str, Record] = field(default_factory=dict)
+    said: Mapping[str, Commit] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> set[str]:
+        """The md5s of all that is not in the cache."""
+        records = self.records.values()
+        return {digest for record in records for digests in record.missing.values() for digest in digests}
+
+    @property
+    def experiments(self) -> dict[tuple[str, str], str]:
+        """The commit of each experiment by baseline and name."""
+        told = ((experiments.experiment(ref), commit) for ref, commit in self.refs.items())
+        return {key: commit for key, commit in told if key}
 
 
 class Board:
@@ -61,21 +62,15 @@ class Board:
         self.left_out = 0
         self._git = Git(root)
         self._request = request
-        self._view = view
+        self._shown = Shown(view)
         self._filter = chosen or Filter()
-        self._rows = Rows(view.folder)
         self._cache = cache
-        self._recorder = Recorder(self._git, cache, tmp / "fashionboard" / "committed")
+        self._reader = Reader(self._git, cache, tmp / "fashionboard" / "committed")
         self._commits = Commits(self._git)
-        self._said: dict[str, Commit] = {}
-        self._runs = Runs(tmp)
+        self._read: _Read | None = None
         self._workspace = Live(root)
-        self._processes = Processes()
-        self._watched: dict[tuple[str, str], _Watched] = {}
-        self._refs: dict[str, str] | None = None
+        self._watch = Watch(self._git, tmp, self._reader)
         self._failed: dict[str, str] = {}
-        self._targets: list[Target] = []
-        self._records: dict[str, Record] = {}
         self._names: dict[tuple[str, str], str] = {}
         # what the remote answered for objects that it could not give
         self._answers: dict[str, str] = {}
@@ -89,29 +84,30 @@ class Board:
             FashionboardError: at the first call: a revision is unknown, or a repository or the remote
                 cannot be read.
         """
-        first, self._failed = self._refs is None, {}
+        first, self._failed = self._read is None, {}
         if not first and not (self._workspace.root / ".dvc").is_dir():
             # moved away: nothing is made in its place
             self._failed = {"the repository": "expected it where it was, found it gone"}
             return
-        if self._view.renew():
-            self._rows = Rows(self._view.folder)
+        self._shown.renew()
         with contextlib.nullcontext() if first else self._trying("the repository"):
-            self._read(remote)
-        with self._trying("running experiments"):
-            self._watch()
-        built = {group.name: group for group in self._build()}
+            self._look(remote)
+        read = self._read or _Read()
+        if self._request.running:
+            with self._trying("running experiments"):
+                self._watch.look(read.experiments)
+        built = {group.name: group for group in self._build(read)}
         # what cannot be told now is what it was
         built |= {name: each for name, each in self.groups.items() if name in self._failed.keys() - built}
-        named = {self._names[each.key] for each in self._targets if each.named}
+        named = {self._names[each.key] for each in read.targets if each.named}
         groups = {group.name: group for group in self._filter.keep(built.values(), named)}
         for name in [name for name in self.groups if name not in groups]:
-            self._remove(name)
-        asked = {self._names[each.key] for each in self._targets if each.asked or self._request.all_commits}
+            self._shown.remove(name)
+        asked = {self._names[each.key] for each in read.targets if each.asked or self._request.all_commits}
         for group in groups.values():
             experiment = group.state not in ("workspace", "commit")
             with self._trying(group.name):
-                self._show(group, row=experiment or group.name in asked)
+                self._shown.show(group, row=experiment or group.name in asked)
         self.groups = groups
 
     @contextlib.contextmanager
@@ -125,7 +121,7 @@ class Board:
     @property
     def running(self) -> bool:
         """Whether an experiment is running."""
-        return any(each.state == "running" for each in self._watched.values())
+        return bool(self._watch.running)
 
     @property
     def has_outputs(self) -> bool:
@@ -136,23 +132,24 @@ class Board:
     def unread(self) -> list[str]:
         """What could not be read, a line each."""
         failed = [f"{what}: {reason}; trying again" for what, reason in self._failed.items()]
-        watched = [(each.name, each.live) for each in self._watched.values() if each.state == "running"]
+        watched = [(each.name, each.live) for each in self._watch.running.values()]
         live = [
             f"{name}: {problem}; skipped"
             for name, each in [(revisions.WORKSPACE, self._workspace), *watched]
             for problem in each.problems
         ]
         broken = [f"{ref}: expected a commit, found none; skipped" for ref in self._git.broken]
+        read = self._read or _Read()
         recorded = [
-            f"{target.name} ({target.commit[:_SHORT]}): {problem}; skipped"
-            for target in self._targets
-            for problem in self._records[target.commit].unread
+            f"{target.name} ({short(target.commit)}): {problem}; skipped"
+            for target in read.targets
+            for problem in read.records[target.commit].unread
         ]
         return [*failed, *live, *self._left_out_links(), *broken, *recorded]
 
     def _left_out_links(self) -> Iterator[str]:
         lives = [(revisions.WORKSPACE, self._workspace)]
-        for name, each in [*lives, *((watched.name, watched.live) for watched in self._watched.values())]:
+        for name, each in [*lives, *((watched.name, watched.live) for watched in self._watch.seen.values())]:
             if outside := [os.path.relpath(path, each.root) for path in each.outside]:
                 more = ", ..." if len(outside) > _NAMED else ""
                 yield (
@@ -160,177 +157,108 @@ class Board:
                     f"{', '.join(outside[:_NAMED])}{more}"
                 )
 
-    def _read(self, remote: Remote | None) -> None:
-        refs = self._git.refs()
-        targets = self._targets
+    def _look(self, remote: Remote | None) -> None:
+        """Read again what may have changed in git and in DVC's cache: all of it, or nothing."""
+        refs, before = self._git.refs(), self._read or _Read()
+        targets = before.targets
         # `dvc gc` takes objects away
-        lost = self._recorder.forget(self._cache.lost())
-        if refs != self._refs:
-            targets = revisions.select(self._git, self._request, gone=self._refs is not None)
+        lost = self._reader.forget(self._cache.lost())
+        if self._read is None or refs != before.refs:
+            targets = revisions.select(self._git, self._request, gone=self._read is not None)
             # what was seen running stays when it has ended, whatever it started from
             known = {target.key for target in targets}
-            ended = [key for key in self._watched if key not in known]
+            ended = [key for key in self._watch.seen if key not in known]
             targets += revisions.by_key(self._git, ended)
-        elif not (remote or lost or self._recorder.failed or any(map(self._cache.find, self._missing()))):
+        elif not (remote or lost or self._reader.failed or any(map(self._cache.find, before.missing))):
             return
         commits = [target.commit for target in targets]
-        records, said = self._recorder.read(commits), self._commits.read(commits)
-        # together, or not at all: what comes next may fail
-        self._refs, self._targets, self._records, self._said = refs, targets, records, said
-        if self._request.all_commits:
-            self._leave_out()
+        read = _Read(refs, targets, self._reader.read(commits), self._commits.read(commits))
+        self._read = self._without_copies(read) if self._request.all_commits else read
         if remote:
-            self._answers = fetch.bring(remote, self._cache, self._missing_anew)
+            self._answers = fetch.bring(remote, self._cache, self._read.missing, self._missing_anew)
 
-    def _leave_out(self) -> None:
-        """Show no commit that nobody asked for and whose outputs are none, or those of another."""
+    def _without_copies(self, read: _Read) -> _Read:
+        """Leave out each commit that nobody asked for and whose outputs are none, or those of another."""
         kept: list[Target] = []
         seen: set[frozenset[str]] = set()
-        for target in self._targets:
-            record = self._records[target.commit]
+        for target in read.targets:
+            record = read.records[target.commit]
             new = record.outputs not in seen and (record.files or record.missing)
-            if (
-                new
-                or target.asked
-                or target.kind == "experiment"
-                or target.commit == (self._refs or {}).get("HEAD")
-            ):
+            if new or target.asked or target.kind == "experiment" or target.commit == read.refs.get("HEAD"):
                 kept.append(target)
             if target.kind == "commit":
                 seen.add(record.outputs)
-        self.left_out = len(self._targets) - len(kept)
-        self._targets = kept
+        self.left_out = len(read.targets) - len(kept)
+        return replace(read, targets=kept)
 
     def _missing_anew(self) -> set[str]:
-        self._records = self._recorder.read(target.commit for target in self._targets)
-        return self._missing()
+        read = self._read or _Read()
+        self._read = replace(read, records=self._reader.read(target.commit for target in read.targets))
+        return self._read.missing
 
-    def _missing(self) -> set[str]:
-        records = self._records.values()
-        return {digest for record in records for digests in record.missing.values() for digest in digests}
-
-    def _watch(self) -> None:
-        """Follow the running experiments, from their first sign to their end."""
-        if not self._request.running:
-            return
-        commits = {each: ref for ref, each in self._experiments()}
-        runs = {(run.baseline, run.name): run for run in self._runs.read()}
-        for key, run in runs.items():
-            watched = self._watched.get(key)
-            if (
-                run.state == "running"
-                and run.root.is_dir()
-                and (watched is None or watched.run.root != run.root)
-            ):
-                start = self._git.commit(run.start) or self._git.commit(run.baseline)
-                before = self._recorder.read([start])[start].files if start else {}
-                live = Live(run.root / self._git.prefix, before)
-                self._watched[key] = _Watched(run, live, commits.get(key, ""))
-        for key, watched in self._watched.items():
-            if watched.state == "running":
-                watched.state = self._state(watched, runs.get(key), commits.get(key, ""))
-
-    def _experiments(self) -> Iterator[tuple[str, tuple[str, str]]]:
-        for ref, commit in (self._refs or {}).items():
-            if told := experiments.experiment(ref):
-                yield commit, told
-
-    def _state(self, watched: _Watched, run: Run | None, commit: str) -> State:
-        root = watched.run.root
-        there = root.is_dir()
-        under_way = there and run is not None and run.state == "running"
-        if commit and commit != watched.before and not under_way:
-            return "experiment"
-        if run is not None and run.state in ("failed", "killed"):
-            return "failed" if run.state == "failed" else "killed"
-        if not there and commit and run is not None and run.state == "finished":
-            return "experiment"  # the same commit as before
-        if there and self._processes.work_in(root):
-            watched.looks, watched.worked = 0, True
-        elif there and not watched.worked and time.time() - root.stat().st_mtime > _START:
-            return "killed"  # before this board was opened
-        elif not there or watched.worked:
-            watched.looks += 1
-        if watched.looks < _LOOKS:
-            return "running"
-        return "killed" if there else "failed"
-
-    def _build(self) -> Iterator[Group]:
+    def _build(self, read: _Read) -> Iterator[Group]:
         """Yield what is to be shown."""
         if self._request.workspace:
             with self._trying(revisions.WORKSPACE):
                 files = self._workspace.files()
                 yield Group(revisions.WORKSPACE, "", "workspace", files, self._workspace.parameters)
-        watched = {key: each for key, each in self._watched.items() if each.state != "experiment"}
-        running = {key: each for key, each in watched.items() if each.state == "running"}
+        running = self._watch.running
         new = [Target(name, "", "experiment", baseline=baseline) for baseline, name in running]
-        targets = {target.key: target for target in [*self._targets, *new]}
+        targets = {target.key: target for target in [*read.targets, *new]}
         self._name(targets)
         for key, target in targets.items():
-            name = self._names[key]
             if key in running:
-                watched[key].name = name
-                with self._trying(name):
-                    files = self._files(watched[key])
-                    parameters = watched[key].live.parameters
-                    yield Group(name, target.baseline[:_SHORT], "running", files, parameters)
+                running[key].name = self._names[key]
+                with self._trying(self._names[key]):
+                    yield self._running(running[key])
             else:
-                record = self._records[target.commit]
-                revision = target.commit[:_SHORT]
-                has_row = record.metrics or target.kind == "experiment"
-                yield Group(
-                    name,
-                    revision,
-                    target.kind,
-                    record.files,
-                    record.parameters or (_stand_in(revision) if has_row else {}),
-                    record.metrics,
-                    tuple(record.missing),
-                    fetch.answers(self._answers, record.missing),
-                    self._said[target.commit],
-                )
-        for each in watched.values():
-            if each.state != "running":
-                with self._trying(each.ended or each.name):
-                    yield self._ended(each)
+                yield self._recorded(target, read)
+        for each in self._watch.without_result:
+            with self._trying(each.ended or each.name):
+                yield self._ended(each)
 
-    def _files(self, watched: _Watched) -> dict[str, Path]:
+    def _running(self, watched: Watched) -> Group:
+        files = self._files(watched)
+        revision = short(watched.run.baseline)
+        return Group(watched.name, revision, "running", files, watched.live.parameters)
+
+    def _recorded(self, target: Target, read: _Read) -> Group:
+        record, revision = read.records[target.commit], short(target.commit)
+        has_row = record.metrics or target.kind == "experiment"
+        return Group(
+            self._names[target.key],
+            revision,
+            target.kind,
+            record.files,
+            record.parameters or (_stand_in(revision) if has_row else {}),
+            record.metrics,
+            tuple(record.missing),
+            fetch.answers(self._answers, record.missing),
+            read.said[target.commit],
+        )
+
+    def _files(self, watched: Watched) -> dict[str, Path]:
         """Return the files in an experiment's copy, or those that the view keeps when that is gone."""
-        return watched.live.files() if watched.run.root.is_dir() else self._view.files(watched.name)
+        return watched.live.files() if watched.there else self._shown.files(watched.name)
 
     def _name(self, targets: dict[tuple[str, str], Target]) -> None:
         if list(targets) != list(self._names):
             taken = [revisions.WORKSPACE] if self._request.workspace else []
             self._names = revisions.distinct(targets.values(), taken)
 
-    def _ended(self, watched: _Watched) -> Group:
+    def _ended(self, watched: Watched) -> Group:
         """Keep what was seen of an experiment that came to no result, under a name that says so."""
+        state, revision = watched.life.state, short(watched.run.baseline)
         if not watched.ended:
             before = watched.name or revisions.safe(watched.run.name)
-            others = {each.ended for each in self._watched.values()}
-            watched.ended = f"{before} ({watched.state})"
+            others = {each.ended for each in self._watch.seen.values()}
+            watched.ended = f"{before} ({state})"
             if watched.ended in others:
-                watched.ended = f"{before}@{watched.run.baseline[:_SHORT]} ({watched.state})"
-            self._view.rename(watched.name, watched.ended)
-            self._rows.rename(watched.name, watched.ended)
+                watched.ended = f"{before}@{revision} ({state})"
+            self._shown.rename(watched.name, watched.ended)
             watched.name = watched.ended
-        name = watched.ended
         files = self._files(watched)
-        revision = watched.run.baseline[:_SHORT]
-        return Group(name, revision, watched.state, files, watched.live.parameters or _stand_in(revision))
-
-    def _show(self, group: Group, row: bool) -> None:
-        if not self._rows.holds(group, row):
-            # TensorBoard changes nothing of a row, and forgets it only when it finds its run gone
-            self._remove(group.name)
-        growing = group.state in ("running", "failed", "killed")
-        self._view.show(group.name, group.files, growing=growing, live=group.state == "workspace")
-        if not self._view.leaves(group.name):
-            self._rows.show(group, row)
-
-    def _remove(self, name: str) -> None:
-        self._rows.drop(name)
-        self._view.drop(name)
+        return Group(watched.ended, revision, state, files, watched.live.parameters or _stand_in(revision))
 
 
 def _stand_in(revision: str) -> dict[str, Value]:

@@ -1,6 +1,5 @@
 """What a name on the board stands for, and where its files go."""
 
-import hashlib
 import math
 import posixpath
 import re
@@ -9,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from fashionboard.repository import names
 from fashionboard.repository.commits import Commit
+from fashionboard.repository.names import clean
 
 T = TypeVar("T")
 State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]
 Value = bool | float | str
-# what a file system, a terminal or a page would not show as it is: controls, marks of writing direction
-_UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
-_LONGEST = 150
 # parts of a value that is shown
 _MANY = 10_000
 # YAML 1.1 does not know it for a number, so DVC may have recorded it as a text
@@ -107,20 +105,6 @@ def merge(into: dict[str, T], files: Mapping[str, T]) -> None:
     into.update(moved)
 
 
-def clean(path: str) -> str:
-    """Return `path` as one that stays below its folder and that every file system can hold."""
-    parts = (part for part in path.split("/") if part not in ("", ".", ".."))
-    return "/".join(_UNSAFE.sub("-", shortened(part)) for part in parts)
-
-
-def shortened(name: str) -> str:
-    """Cut a name to 150 bytes; what was cut is told apart by a digest."""
-    encoded = name.encode(errors="replace")
-    if len(encoded) <= _LONGEST:
-        return encoded.decode(errors="replace")
-    return f"{encoded[: _LONGEST - 9].decode(errors='ignore')}~{hashlib.sha256(encoded).hexdigest()[:8]}"
-
-
 def parameters(values: Mapping[str, object]) -> dict[str, Value]:
     """Return parameters as TensorBoard can show them: bool, float, or else a text.
 
@@ -133,7 +117,7 @@ def parameters(values: Mapping[str, object]) -> dict[str, Value]:
 def _value(value: object) -> Value:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and len(value) < _LONGEST and _EXPONENT.fullmatch(value):
+    if isinstance(value, str) and len(value) < names.LONGEST and _EXPONENT.fullmatch(value):
         value = float(value)
     number = _finite(value)
     if number is not None and number == value:

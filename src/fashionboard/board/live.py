@@ -40,7 +40,7 @@ class _Stage:
 class _Description:
     """What one dvc.yaml or .dvc file says.
 
-    stages: by name. parameters: of each stage, named as `recorded` does. files: which say it.
+    stages: by name. parameters: of each stage, named as `results` does. files: which say it.
     problems: why some of it cannot be told.
     """
 

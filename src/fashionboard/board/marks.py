@@ -6,8 +6,9 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard.base import outputs, private
+from fashionboard.base import outputs
 from fashionboard.base.errors import BoardError
+from fashionboard.repository import private
 
 # in the folder of a view: who made it, and the folder's inode number, which no clone or copy of it has
 NAME = ".fashionboard-view"

@@ -53,7 +53,7 @@ class _Declared:
     name: str
 
 
-class Recorder:
+class Reader:
     """Reads commits, each file of DVC's and each list of files only once however many commits share it."""
 
     def __init__(self, git: Git, cache: Cache, kept: Path | None = None) -> None:

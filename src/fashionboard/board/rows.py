@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fashionboard.board import card
 from fashionboard.board.group import Group, State, Value
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 from fashionboard.repository.commits import Commit
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from fashionboard.base import errors, private
+from fashionboard.base import errors
 from fashionboard.base.errors import BoardError, visible
 from fashionboard.board import board, marks, server
 from fashionboard.board.board import Board
@@ -17,7 +17,7 @@ from fashionboard.board.notes import Notes
 from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.repository import fetch
+from fashionboard.repository import fetch, private
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, select

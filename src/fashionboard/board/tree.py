@@ -183,14 +183,12 @@ def _parse(path: str, content: bytes) -> _Parsed:
     """
     try:
         text = content.decode()
-        if path.endswith("dvc.lock"):
-            return lockfile.stages(text)
         if path.endswith("dvc.yaml"):
             return dvcyaml.metrics(text)
         if _is_list(path):
             ignored.visible((), {ignored.NAME: content}, ())
             return content
-        return {"": lockfile.tracked(text)}
+        return lockfile.read(path, text)
     except Exception as error:
         return errors.reason(error)
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from fashionboard.base import private
 from fashionboard.base.errors import BoardError
 from fashionboard.board import marks, needed, seen
 from fashionboard.board.group import is_events
 from fashionboard.board.seen import Seen
 from fashionboard.board.server import RELOAD
+from fashionboard.repository import private
 
 _Way = Callable[[Path, Path], None]
 

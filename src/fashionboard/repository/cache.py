@@ -10,8 +10,9 @@ import re
 import stat
 from pathlib import Path
 
-from fashionboard.base import outputs, private, yamltext
+from fashionboard.base import outputs, yamltext
 from fashionboard.base.errors import DataError
+from fashionboard.repository import private
 
 _OBJECT = re.compile(r"(files/md5/)?[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")

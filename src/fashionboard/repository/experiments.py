@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fashionboard.base import private, yamltext
+from fashionboard.base import yamltext
+from fashionboard.repository import names, private
 
 REFS = "refs/exps/"
 # bytes of a file that says what runs
@@ -99,7 +100,7 @@ def _run(path: Path) -> Run | None:
         state = "finished"
     elif (_json(path.with_suffix(".json")) or {}).get("returncode") is not None:
         state = "killed"
-    name = info.get("name") or path.stem[:7]
+    name = info.get("name") or names.short(path.stem)
     return Run(str(name), baseline, path.stem, root, state)
 
 

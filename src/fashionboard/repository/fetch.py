@@ -10,9 +10,9 @@ from dvc.fs.callbacks import TqdmCallback
 from dvc.repo import Repo
 from dvc_data.hashfile.db import HashFileDB
 
-from fashionboard.base import errors, private
+from fashionboard.base import errors
 from fashionboard.base.errors import BoardError, DataError, FashionboardError
-from fashionboard.repository import opening
+from fashionboard.repository import opening, private
 from fashionboard.repository.cache import Cache, is_digest
 
 # that the remote has no such object, among the reasons for which one could not be brought
@@ -94,22 +94,27 @@ def _copy(store: HashFileDB, cache: HashFileDB, digests: list[str]) -> dict[str,
     return {each: failed.get(each, damaged) for each in digests if not cache.exists(each)}
 
 
-def bring(remote: Remote, cache: Cache, missing: Callable[[], set[str]]) -> dict[str, str]:
+def bring(
+    remote: Remote, cache: Cache, missing: set[str], look_again: Callable[[], set[str]]
+) -> dict[str, str]:
     """Bring what is missing; return why by the md5 of each object that could not be brought.
 
-    missing: looks again, and returns the md5s of what is not in the cache. What was brought may name
+    missing: the md5s of what is not in the cache; look_again: returns them anew. What was brought may name
     more: a list of files those files, a projector's description its points.
     """
     asked: set[str] = set()
     reasons: dict[str, str] = {}
-    while new := missing() - asked:
-        for digest, content in remote.manifests(each for each in new if each.endswith(".dir")).items():
-            with contextlib.suppress(DataError):  # as good as none: its output stays missing
-                cache.learn(digest, content)
-        # of the lists that are known by now, only those of outputs that are shown are still missing
-        wanted = missing() - asked
+    while new := missing - asked:
+        if lists := [each for each in new if each.endswith(".dir")]:
+            for digest, content in remote.manifests(lists).items():
+                with contextlib.suppress(DataError):  # as good as none: its output stays missing
+                    cache.learn(digest, content)
+            # of the lists that are known by now, only those of outputs that are shown are still missing
+            missing = look_again()
+        wanted = missing - asked
         asked |= new | wanted
         reasons |= remote.bring(wanted)
+        missing = look_again()
     return reasons
 
 

@@ -5,12 +5,15 @@ Formats, as DVC 3.67 writes them: dvc.lock's schema 2.0, and .dvc files, whose o
 
 import hashlib
 import json
+import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from fashionboard.base import yamltext
 from fashionboard.base.errors import DataError
+
+NAME = "dvc.lock"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,22 @@ class Stage:
     def inputs(self) -> dict[str, object]:
         """The command, parameters and dependencies by name."""
         return {"cmd": self.command, **self.dependencies, **self.parameters}
+
+
+def is_one(path: str) -> bool:
+    """Tell by its name whether a file records outputs: a dvc.lock or a .dvc file."""
+    return posixpath.basename(path) == NAME or path.endswith(".dvc")
+
+
+def read(path: str, text: str) -> dict[str, Stage]:
+    """Return what a dvc.lock or a .dvc file records, the one stage of which has no name.
+
+    path: of the file, whose name says which it is.
+
+    Raises:
+        DataError: it is neither.
+    """
+    return stages(text) if posixpath.basename(path) == NAME else {"": tracked(text)}
 
 
 def stages(lock: str) -> dict[str, Stage]:

@@ -12,8 +12,9 @@ from dvc.repo import Repo
 from dvc.scm import NoSCM, map_scm_exception
 from scmrepo.git import Git
 
-from fashionboard.base import private, yamltext
+from fashionboard.base import yamltext
 from fashionboard.base.errors import BoardError, DataError, PathError
+from fashionboard.repository import private
 
 # bytes that DVC may be given to read as YAML
 _MOST = 100_000_000

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fashionboard.base.errors import ModelError
-from fashionboard.repository import fetch, lockfile
+from fashionboard.repository import fetch, lockfile, names
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, Target, select
@@ -51,21 +51,18 @@ def _one(targets: list[Target], revision: str) -> Target:
             f"{revision}: expected a commit or an experiment; without --rev, it is the workspace"
         )
     if len(targets) > 1:
-        commits = ", ".join(target.commit[:7] for target in targets)
+        commits = ", ".join(names.short(target.commit) for target in targets)
         raise ModelError(f"{revision}: expected one commit or experiment, found {commits}; name one of these")
     return targets[0]
 
 
 def _outputs(git: Git, commit: str) -> Iterator[tuple[str, str]]:
     """Yield the path from the repository's root, and the md5, of each output that a commit records."""
-    files = git.files([commit], lambda path: posixpath.basename(path) == "dvc.lock" or path.endswith(".dvc"))[
-        commit
-    ]
+    files = git.files([commit], lockfile.is_one)[commit]
     contents = dict(git.contents(files.values()))
     for path, digest in files.items():
         text = (contents[digest] or b"").decode(errors="replace")
-        stages = lockfile.stages(text) if path.endswith("dvc.lock") else {"": lockfile.tracked(text)}
-        for stage in stages.values():
+        for stage in lockfile.read(path, text).values():
             for output, md5 in stage.outputs.items():
                 yield posixpath.normpath(posixpath.join(posixpath.dirname(path), output)), md5
 

@@ -10,12 +10,11 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from fashionboard.base.errors import BoardError
-from fashionboard.board.group import clean
 from fashionboard.repository import experiments
 from fashionboard.repository.git import Git
+from fashionboard.repository.names import clean, short
 
 WORKSPACE = "workspace"
-_SHORT = 7
 # git allows none of these in the name of a branch, tag or experiment
 _WILD = re.compile(r"[*?\[]")
 
@@ -122,7 +121,7 @@ def distinct(targets: Iterable[Target], others: Iterable[str] = ()) -> dict[tupl
                 starts = [each.baseline or each.commit for each in group]
                 own = target.baseline or target.commit
                 told = own if starts.count(own) == 1 else target.commit or own
-                name += f"@{told[:_SHORT]}"
+                name += f"@{short(told)}"
             while _folded(name) in taken:  # the same letters in other cases from one baseline
                 name += "'"
             taken.add(_folded(name))
@@ -172,7 +171,7 @@ class _Known:
 
     def label(self, commit: str) -> str:
         """Name a commit by a branch or tag, else by its first digits."""
-        return self._labels.get(commit, commit[:_SHORT])
+        return self._labels.get(commit, short(commit))
 
     def asked(self, revision: str, last: int) -> Iterator[Target]:
         """Yield what a name, a pattern or a range stands for.
@@ -205,7 +204,7 @@ class _Known:
             if same:
                 called += same
             elif commit.startswith(revision):
-                yield Target(commit[:_SHORT], commit, "commit", asked=True, named=True)
+                yield Target(short(commit), commit, "commit", asked=True, named=True)
             else:
                 name = self.head if revision in ("HEAD", "@") else revision
                 yield Target(name, commit, "commit", asked=True, named=True)

@@ -8,8 +8,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from fashionboard.base import private
-from fashionboard.repository import at_work
+from fashionboard.repository import at_work, private
 
 
 def mend(root: Path) -> bool:

@@ -1,0 +1,28 @@
+"""Names from a repository made fit for folders, terminals and pages."""
+
+import hashlib
+import re
+
+# bytes of a part of a path
+LONGEST = 150
+# what a file system, a terminal or a page would not show as it is: controls, marks of writing direction
+_UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
+
+
+def short(commit: str) -> str:
+    """Return the first digits of a commit's name, as git shows it."""
+    return commit[:7]
+
+
+def clean(path: str) -> str:
+    """Return `path` as one that stays below its folder and that every file system can hold."""
+    parts = (part for part in path.split("/") if part not in ("", ".", ".."))
+    return "/".join(_UNSAFE.sub("-", shortened(part)) for part in parts)
+
+
+def shortened(name: str) -> str:
+    """Cut a name to 150 bytes; what was cut is told apart by a digest."""
+    encoded = name.encode(errors="replace")
+    if len(encoded) <= LONGEST:
+        return encoded.decode(errors="replace")
+    return f"{encoded[: LONGEST - 9].decode(errors='ignore')}~{hashlib.sha256(encoded).hexdigest()[:8]}"

@@ -26,53 +26,62 @@ import yaml
 
 # what is charged to which part: functions and classes as the stages and the library call them
 PARTS = {
-    "reading": ["dataset.load", "dataset.describe", "checkpoint.load", "inputs.key", "resume.load"],
+    "reading": [
+        "data.dataset.load",
+        "data.dataset.describe",
+        "network.checkpoint.load",
+        "events.inputs.key",
+        "training.resume.load",
+    ],
     "computing": [
-        "compute.configure",
-        "network.initial",
-        "training.first_batch",
-        "training.Trainer.train",
-        "validation.hold_out",
-        "inference.log_probabilities",
-        "inference.features",
-        "histograms.weights",
-        "evaluation.decide",
-        "evaluation.summarise",
-        "evaluation.confusion",
-        "evaluation.pr_counts_by_class",
-        "evaluation.curve_points",
-        "evaluation.mistakes",
-        "evaluation.decisions",
-        "calibration.measure",
-        "dataset.choose",
-        "dataset.choose_by_class",
-        "card.markdown",
-        "drawn.draw",
-        "download.fetch",
+        "network.compute.configure",
+        "network.nets.initial",
+        "training.loop.first_batch",
+        "training.loop.Trainer.train",
+        "training.validation.hold_out",
+        "network.inference.log_probabilities",
+        "network.inference.features",
+        "evaluation.histograms.weights",
+        "evaluation.scores.decide",
+        "evaluation.scores.summarise",
+        "evaluation.scores.confusion",
+        "evaluation.scores.pr_counts_by_class",
+        "evaluation.scores.curve_points",
+        "evaluation.scores.mistakes",
+        "evaluation.scores.decisions",
+        "evaluation.calibration.measure",
+        "data.dataset.choose",
+        "data.dataset.choose_by_class",
+        "figures.card.markdown",
+        "sources.drawn.draw",
+        "sources.download.fetch",
     ],
     "figures": [
-        "figures.predictions",
-        "figures.class_grid",
-        "figures.class_balance",
-        "diagrams.confusion",
-        "diagrams.mistakes",
-        "diagrams.reliability",
-        "images.grid",
-        "images.png",
-        "graph.trace",
+        "figures.examples.predictions",
+        "figures.examples.class_grid",
+        "figures.examples.class_balance",
+        "figures.diagrams.confusion",
+        "figures.diagrams.mistakes",
+        "figures.diagrams.reliability",
+        "events.images.grid",
+        "events.images.png",
+        "training.graph.trace",
     ],
     "events": [
-        *(f"events.EventWriter.{name}" for name in ("__init__", "close", "flush", "scalar", "image", "text")),
-        *(f"events.EventWriter.{name}" for name in ("pr_curve", "histogram", "graph")),
-        "projector.write",
+        *(
+            f"events.writer.EventWriter.{name}"
+            for name in ("__init__", "close", "flush", "scalar", "image", "text")
+        ),
+        *(f"events.writer.EventWriter.{name}" for name in ("pr_curve", "histogram", "graph")),
+        "events.projector.write",
     ],
     "outputs": [
-        "outputs.write_csv",
-        "outputs.write_json",
-        "checkpoint.save",
-        "resume.save",
-        "resume.discard",
-        "dataset.save",
+        "base.outputs.write_csv",
+        "base.outputs.write_json",
+        "network.checkpoint.save",
+        "training.resume.save",
+        "training.resume.discard",
+        "data.dataset.save",
     ],
 }
 
@@ -143,15 +152,16 @@ def main(stage: str) -> None:
         getattr(getattr(params.load(Path("params.yaml")), stage, None), "arithmetic", "portable")
     )
     # what the stage imports when it is run, now, so that its functions can be measured
-    for path in yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]["deps"]:
-        if path.startswith("src/fashionboard/") and not path.endswith("__init__.py"):
-            with clock.part("imports"):
-                importlib.import_module(f"fashionboard.{Path(path).stem}")
+    for dep in map(Path, yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]["deps"]):
+        for path in dep.glob("*.py") if dep.is_dir() else [dep]:
+            if path.is_relative_to("src") and path.stem != "__init__":
+                with clock.part("imports"):
+                    importlib.import_module(".".join(path.relative_to("src").with_suffix("").parts))
     builtins.__import__ = plain_import
     for part, names in PARTS.items():
         for name in names:
-            module_name, *owners, function = name.split(".")
-            if imported := sys.modules.get(f"fashionboard.{module_name}"):
+            room, module_name, *owners, function = name.split(".")
+            if imported := sys.modules.get(f"fashionboard.{room}.{module_name}"):
                 owner = functools.reduce(getattr, owners, imported)
                 setattr(owner, function, measured(clock, part, getattr(owner, function)))
     module.main()

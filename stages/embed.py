@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from fashionboard.base import errors, inputs, params
+from fashionboard.base import errors, params
 from fashionboard.data import dataset
-from fashionboard.events import projector
-from fashionboard.events.events import EventWriter
+from fashionboard.events import inputs
+from fashionboard.events.writer import EventWriter
 
 RAW = Path("data/raw")
 OUT = Path("runs/embed")
@@ -19,7 +19,7 @@ def main() -> None:
     chosen = dataset.choose(train, settings.points, settings.seed)
     with EventWriter(OUT, inputs.key("embed", settings)) as events:
         labels = {"label": [about.classes[label] for label in chosen.labels]}
-        projector.write(OUT, "images", chosen.pixels, labels, chosen.pixels)
+        events.projector("images", chosen.pixels, labels, chosen.pixels)
         events.text(
             "data_set", f"{settings.points:,} training images of `{about.name}` are in the Projector."
         )

@@ -3,11 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from fashionboard.base import arithmetic, errors, inputs, outputs, params
+from fashionboard.base import arithmetic, errors, outputs, params
 from fashionboard.data import dataset
 from fashionboard.evaluation import calibration
-from fashionboard.events import projector
-from fashionboard.events.events import EventWriter, literal
+from fashionboard.events import inputs
+from fashionboard.events.writer import EventWriter, literal
 
 RAW, MODEL = Path("data/raw"), Path("models/net.safetensors")
 RUN = Path("runs/evaluate")
@@ -25,35 +25,44 @@ def main() -> None:
 
     compute.configure("cpu", settings.threads, settings.batch_size)
     about, test = dataset.describe(RAW), dataset.load(RAW, "test")
-    net = checkpoint.load(MODEL, checkpoint.Origin(about.name, about.classes))
+    net, _ = checkpoint.load(MODEL, checkpoint.Origin(about.name, about.classes))
+    tested = f"the {len(test):,} test images of {about.name}"
+
+    # judge
     with histograms.activations(net) as activations:
         logs = inference.log_probabilities(net, test.pixels, settings.batch_size)
     probabilities, predicted, confidence = scores.decide(logs)
     numbers = asdict(scores.summarise(logs, test.labels, about.classes))
+    counts = scores.pr_counts_by_class(probabilities, test.labels, about.classes, settings.thresholds)
     bins = calibration.measure(confidence, predicted == test.labels)
-    tested = f"the {len(test):,} test images of {about.name}"
+    confusion = scores.confusion(predicted, test.labels, len(about.classes))
+    wrong = scores.mistakes(confidence, predicted == test.labels)
+    chosen = dataset.positions(len(test), settings.points, settings.seed)
+    features = inference.features(net, test.pixels[chosen], settings.batch_size)
+
+    # draw
+    matrix = diagrams.confusion(confusion, about.classes, tested)
+    reliability = diagrams.reliability(bins.edges, bins.counts, bins.accuracy, bins.error, tested)
+    shown = test.pixels[wrong], test.labels[wrong], predicted[wrong], confidence[wrong]
+    mistakes = diagrams.mistakes(*shown, about.classes, tested)
+
+    # write for TensorBoard
     with EventWriter(RUN, inputs.key("evaluate", settings)) as events:
-        counts = scores.pr_counts_by_class(probabilities, test.labels, about.classes, settings.thresholds)
         events.pr_curves("pr_curve", counts)
         for quantity in ("average_precision", "precision", "recall", "f1"):
             events.scalars(quantity.replace("_", " "), numbers[quantity])
         events.scalar("accuracy", numbers["accuracy"])
         events.scalar("expected calibration error", bins.error)
-        confusion = scores.confusion(predicted, test.labels, len(about.classes))
-        matrix = diagrams.confusion(confusion, about.classes, tested)
         events.image("confusion matrix", matrix)
-        picture = diagrams.reliability(bins.edges, bins.counts, bins.accuracy, bins.error, tested)
-        events.image("reliability", picture)
-        wrong = scores.mistakes(confidence, predicted == test.labels)
-        shown = test.pixels[wrong], test.labels[wrong], predicted[wrong], confidence[wrong]
-        events.image("most confident mistakes", diagrams.mistakes(*shown, about.classes, tested))
+        events.image("reliability", reliability)
+        events.image("most confident mistakes", mistakes)
         events.histograms("weights", histograms.weights(net))
         events.histograms("activations", activations)
-        chosen = dataset.positions(len(test), settings.points, settings.seed)
-        features = inference.features(net, test.pixels[chosen], settings.batch_size)
         known = scores.decisions(predicted[chosen], test.labels[chosen], about.classes)
-        projector.write(RUN, "features", features, known, test.pixels[chosen])
+        events.projector("features", features, known, test.pixels[chosen])
         events.text("data_set", f"Evaluated on {literal(tested)}.")
+
+    # write for DVC
     curves = scores.curve_points(probabilities, test.labels, about.classes)
     outputs.write_csv(PLOTS / "precision_recall.csv", ["class", "recall", "precision"], curves)
     decided = [(about.classes[a], about.classes[b]) for a, b in zip(test.labels, predicted, strict=True)]

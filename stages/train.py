@@ -3,8 +3,9 @@
 import itertools
 from pathlib import Path
 
-from fashionboard.base import arithmetic, errors, inputs, outputs, params
+from fashionboard.base import arithmetic, errors, outputs, params
 from fashionboard.data import dataset
+from fashionboard.events import inputs
 
 RAW = Path("data/raw")
 MODEL = Path("models/net.safetensors")
@@ -17,11 +18,10 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).train
     arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
-    from fashionboard.events import graph
-    from fashionboard.events.events import EventWriter
+    from fashionboard.events.writer import EventWriter
     from fashionboard.figures import examples
     from fashionboard.network import checkpoint, compute, nets
-    from fashionboard.training import progress, resume, validation
+    from fashionboard.training import graph, progress, resume, validation
     from fashionboard.training.loop import Trainer, first_batch
 
     device = compute.configure(settings.device, settings.threads, settings.batch_size)

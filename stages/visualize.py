@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from fashionboard.base import errors, inputs, params
+from fashionboard.base import errors, params
 from fashionboard.data import dataset
-from fashionboard.events import images
-from fashionboard.events.events import EventWriter
+from fashionboard.events import images, inputs
+from fashionboard.events.writer import EventWriter
 from fashionboard.figures import card, examples
 
 RAW = Path("data/raw")

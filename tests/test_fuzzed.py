@@ -90,7 +90,7 @@ def read_idx(path: Path) -> None:
 
 
 def read_model(path: Path) -> None:
-    net, origin = checkpoint.load_with_origin(path)
+    net, origin = checkpoint.load(path)
     assert all(tensor.isfinite().all() for tensor in net.state_dict().values())
     assert all(isinstance(name, str) for name in (origin.data_set, *origin.classes))
 

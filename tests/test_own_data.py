@@ -49,7 +49,8 @@ def check(repository: Repository, name: str, classes: tuple[str, ...], tests: in
     """Hold every output of the stages against the names and number of the classes."""
     about = dataset.describe(repository.path / "data" / "raw")
     assert (about.name, about.classes) == (name, classes)
-    assert checkpoint.origin(repository.path / "models/net.safetensors") == checkpoint.Origin(name, classes)
+    _, origin = checkpoint.load(repository.path / "models/net.safetensors")
+    assert origin == checkpoint.Origin(name, classes)
     numbers = json.loads((repository.path / "metrics" / "evaluate.json").read_text())
     assert numbers["data_set"] == name
     assert list(numbers["average_precision"]) == ["macro", *classes]

@@ -101,8 +101,8 @@ def test_the_losses_agree_wherever_they_are_shown(finished: Repository) -> None:
 
 def test_the_model_holds_what_is_needed_to_build_it(finished: Repository) -> None:
     path = finished.path / "models" / "net.safetensors"
-    net = checkpoint.load(path)
-    assert checkpoint.origin(path) == checkpoint.Origin("drawn", CLASSES)
+    net, origin = checkpoint.load(path)
+    assert origin == checkpoint.Origin("drawn", CLASSES)
     test = dataset.load(finished.path / "data" / "raw", "test")
     right = inference.log_probabilities(net, test.pixels, 10).argmax(axis=1) == test.labels
     assert metrics(finished, "evaluate")["accuracy"] == right.mean()
@@ -166,7 +166,7 @@ def test_evaluate_draws_confusion_reliability_and_mistakes(finished: Repository)
 
 def test_evaluate_counts_every_weight_and_every_activation(finished: Repository) -> None:
     events = read(finished, "evaluate")
-    net = checkpoint.load(finished.path / "models" / "net.safetensors")
+    net, _ = checkpoint.load(finished.path / "models" / "net.safetensors")
     sizes = {f"weights/{name}": tensor.numel() for name, tensor in net.named_parameters()}
     outputs = {"conv1": 6 * 24 * 24, "pool": 6 * 12 * 12, "conv2": 16 * 8 * 8, "pool 2": 256}
     layers = {**outputs, "fc1": 120, "fc2": 84, "fc3": 10}
@@ -190,7 +190,7 @@ def test_evaluate_writes_features_as_points_with_what_was_decided(finished: Repo
         (False, "no"),
     }
     # the last layer decides on these points as recorded
-    net = checkpoint.load(finished.path / "models" / "net.safetensors")
+    net, _ = checkpoint.load(finished.path / "models" / "net.safetensors")
     assert isinstance(net, nets.Net)
     logits = points @ net.fc3.weight.detach().numpy().T + net.fc3.bias.detach().numpy()
     assert [CLASSES[index] for index in logits.argmax(axis=1)] == [predicted for _, predicted, _ in rows]
@@ -285,7 +285,7 @@ def test_all_options_of_the_training_go_through_the_pipeline(changing: Repositor
     assert stages_run(changing.dvc("exp", "run", "-n", "best", *changes)) == ["train", "evaluate"]
 
     raw, path = changing.path / "data" / "raw", changing.path / "models" / "net.safetensors"
-    net, test = checkpoint.load(path), dataset.load(raw, "test")
+    (net, _), test = checkpoint.load(path), dataset.load(raw, "test")
     assert isinstance(net, nets.Cnn)
     right = inference.log_probabilities(net, test.pixels, 10).argmax(axis=1) == test.labels
     assert metrics(changing, "evaluate")["accuracy"] == right.mean() > 0.3  # chance: 0.1

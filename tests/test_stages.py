@@ -78,7 +78,7 @@ def test_names_as_people_write_them_go_through_all_stages(repository: Repository
         done = start(repository, stage)
         assert (done.returncode, done.stdout) == (0, "")
     assert dataset.describe(repository.path / "data/raw").classes == WRITTEN
-    assert checkpoint.origin(repository.path / "models/net.safetensors").classes == WRITTEN
+    assert checkpoint.load(repository.path / "models/net.safetensors")[1].classes == WRITTEN
     numbers = json.loads((repository.path / "metrics/evaluate.json").read_text(encoding="utf-8"))
     assert numbers["data_set"] == f"idx:{folder}"
     assert list(numbers["f1"]) == ["macro", *WRITTEN]

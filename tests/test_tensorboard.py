@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 from tests.support.repository import Repository
 from tests.support.servers import content, eventually, get, tensorboard
 

@@ -129,7 +129,7 @@ def graph(page: Page, root: Path) -> None:
     assert names(page) == {"input", "output", "Net"}
     time.sleep(1)  # the graph moves into its place
     page.double_click(page.find('g.node[data-name="Net"] rect')[0])
-    net = checkpoint.load(root / "models" / "net.safetensors")
+    net, _ = checkpoint.load(root / "models" / "net.safetensors")
     layers = {f"Net/{type(layer).__name__}[{name}]" for name, layer in net.named_children()}
     assert len(layers) == 6
     page.wait('g.node[data-name^="Net/"]', len(layers))
@@ -229,7 +229,7 @@ def pr_curves(page: Page, root: Path) -> None:
 def probabilities_and_labels(root: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return the model's probabilities of the test images and their labels, without this project's loops."""
     test = FashionMNIST(root / "data" / "raw", train=False)
-    net = checkpoint.load(root / "models" / "net.safetensors")
+    net, _ = checkpoint.load(root / "models" / "net.safetensors")
     with torch.no_grad():
         logits = net((test.data[:, None].float() / 255 - 0.5) / 0.5)
     return torch.softmax(logits.double(), dim=1).numpy(), np.asarray(test.targets)
@@ -297,7 +297,7 @@ def metrics(root: Path) -> dict[str, Any]:
 def histograms(page: Page, root: Path) -> None:
     """One of each of the model's tensors, and of each layer's output, with all their values in it."""
     page.open("histograms")
-    net = checkpoint.load(root / "models" / "net.safetensors")
+    net, _ = checkpoint.load(root / "models" / "net.safetensors")
     weights = {f"weights/{name}": tensor for name, tensor in net.named_parameters()}
     # the pooling layer is called twice
     outputs = {f"activations/{name}" for name, _ in net.named_children()} | {"activations/pool 2"}

@@ -16,7 +16,7 @@ from fashionboard.data import dataset
 from fashionboard.data.dataset import CLASSES
 from fashionboard.evaluation import scores
 from fashionboard.events import images
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 from fashionboard.figures import examples
 from tests.browser import panels
 from tests.browser.conftest import ALL_IMAGES, EXPERIMENTS

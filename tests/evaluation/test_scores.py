@@ -88,16 +88,16 @@ def best_precision(truth: list[bool], scores: list[float], recall: Fraction) -> 
 def test_the_points_of_curves_are_exact_fractions(positives: int, levels: int | None) -> None:
     generator = np.random.default_rng(positives)
     labels = generator.permutation(np.repeat([0, 1], [positives, 120]))
-    scores = generator.random(len(labels)) * 0.7 + 0.3 * (labels == 0)
+    levelled = generator.random(len(labels)) * 0.7 + 0.3 * (labels == 0)
     if levels:
-        scores = np.rint(scores * levels) / levels
-    points = scores.curve_points(np.stack([scores, 1 - scores], axis=1), labels, ["a", "b"])
+        levelled = np.rint(levelled * levels) / levels
+    points = scores.curve_points(np.stack([levelled, 1 - levelled], axis=1), labels, ["a", "b"])
     # no more digits than two in the file
     assert [str(recall) for _, recall, _ in points[:101]] == [str(float(f"0.{k:02}")) for k in range(100)] + [
         "1.0"
     ]
     for name, index in (("a", 0), ("b", 1)):
-        truth, column = (labels == index).tolist(), (scores if index == 0 else 1 - scores).tolist()
+        truth, column = (labels == index).tolist(), (levelled if index == 0 else 1 - levelled).tolist()
         exact = [best_precision(truth, column, Fraction(k, 100)) for k in range(101)]
         # a fraction as a float is the nearest one, and so is a quotient of two counts
         assert [point[2] for point in points if point[0] == name] == [float(each) for each in exact]

@@ -21,16 +21,16 @@ def test_the_net_comes_back_whole(tmp_path: Path, model: str) -> None:
     # as in a training: the statistics of a batch are no longer those at first
     net(torch.ones(2, 1, 28, 28))
     checkpoint.save(tmp_path / "net.safetensors", net, ORIGIN)
-    loaded = checkpoint.load(tmp_path / "net.safetensors", ORIGIN)
+    loaded, origin = checkpoint.load(tmp_path / "net.safetensors", ORIGIN)
     assert type(loaded) is type(net)
-    assert checkpoint.origin(tmp_path / "net.safetensors") == ORIGIN
+    assert origin == ORIGIN
     for name, tensor in net.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
 
 
 def test_a_file_says_of_itself_what_it_is(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "net", nets.initial(3, classes=3), ORIGIN)
-    net, origin = checkpoint.load_with_origin(tmp_path / "net")
+    net, origin = checkpoint.load(tmp_path / "net")
     assert origin == ORIGIN
     expected = nets.initial(3, classes=3).state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in net.state_dict().items())
@@ -87,7 +87,7 @@ def test_a_foreign_model_is_refused(tmp_path: Path) -> None:
 def test_a_network_that_is_not_known_is_refused(tmp_path: Path, name: object) -> None:
     about = json.dumps({"architecture": name, "data_set": "drawn", "classes": ["a"]})
     safetensors.torch.save_file({"weight": torch.zeros(2)}, tmp_path / "net", {"fashionboard": about})
-    expected = f"expected weights of Net or Cnn, found those of {name}, which this version's network.MODELS"
+    expected = f"expected weights of Net or Cnn, found those of {name}, which this version's MODELS"
     with pytest.raises(ModelError, match=re.escape(expected)):
         checkpoint.load(tmp_path / "net")
 
@@ -118,21 +118,21 @@ def test_classes_that_are_no_list_of_different_names_are_refused(tmp_path: Path,
     path = described(tmp_path / "net", about(classes=wrong))
     expected = r"net: expected a data set's name and a list of different classes in it, found others; run "
     with pytest.raises(ModelError, match=expected) as caught:
-        checkpoint.load_with_origin(path)
+        checkpoint.load(path)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("wrong", [None, 1, "", ["drawn"], {"name": "drawn"}])
 def test_a_data_set_that_is_no_name_is_refused(tmp_path: Path, wrong: object) -> None:
     with pytest.raises(ModelError, match="net: expected a data set's name and a list of different classes"):
-        checkpoint.origin(described(tmp_path / "net", about(data_set=wrong)))
+        checkpoint.load(described(tmp_path / "net", about(data_set=wrong)))
 
 
 @pytest.mark.parametrize("missing", ["data_set", "classes"])
 def test_what_is_not_said_is_refused(tmp_path: Path, missing: str) -> None:
     wrong = {key: value for key, value in about().items() if key != missing}
     with pytest.raises(ModelError, match="net: expected a data set's name and a list of different classes"):
-        checkpoint.origin(described(tmp_path / "net", wrong))
+        checkpoint.load(described(tmp_path / "net", wrong))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,8 @@ def test_a_model_without_permission_is_said_to_be_one(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "net", nets.initial(0, 3), ORIGIN)
     (tmp_path / "net").chmod(0)
     program = (
-        "import sys, pathlib; from fashionboard.base import errors; from fashionboard.network import checkpoint;"
+        "import sys, pathlib; from fashionboard.base import errors;"
+        "from fashionboard.network import checkpoint;"
         "errors.run(lambda: checkpoint.load(pathlib.Path(sys.argv[1])))"
     )
     command = rights.without(sys.executable, "-c", program, str(tmp_path / "net"))

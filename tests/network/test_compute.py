@@ -43,7 +43,7 @@ def test_freed_memory_is_kept(root: Path) -> None:
 import resource, torch
 from fashionboard.network import compute, nets
 compute.configure("cpu", 1)
-net, pictures = network.initial(seed=0), torch.rand(256, 1, 28, 28)
+net, pictures = nets.initial(seed=0), torch.rand(256, 1, 28, 28)
 for _ in range(20):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     net(pictures).sum().backward()

@@ -71,7 +71,7 @@ def test_a_line_in_the_registry_is_all_that_a_further_network_needs(
     net = nets.initial(0, 26, params.load(tmp_path / "params.yaml").train.model)
     origin = checkpoint.Origin("x", tuple(map(str, range(26))))
     checkpoint.save(tmp_path / "net", net, origin)
-    assert isinstance(checkpoint.load(tmp_path / "net", origin), Linear)
+    assert isinstance(checkpoint.load(tmp_path / "net", origin)[0], Linear)
 
 
 @pytest.mark.parametrize("model", nets.MODELS)

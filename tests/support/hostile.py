@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 
 SECRET = "the person's own"
 CONFIG = "[core]\n    analytics = false\n    remote = storage\n['remote \"storage\"']\n    url = ../storage\n"

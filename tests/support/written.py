@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from fashionboard.board.results import Record, Recorder
-from fashionboard.events.events import EventWriter
+from fashionboard.board.results import Reader, Record
+from fashionboard.events.writer import EventWriter
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from tests.support.repository import Repository
@@ -99,4 +99,4 @@ def read(repository: Repository, revision: str = "HEAD", kept: Path | None = Non
     git = Git(repository.path)
     commit = git.commit(revision) or ""
     folder = kept or repository.path / ".dvc" / "tmp" / "kept"
-    return Recorder(git, Cache(store(repository).path), folder).read([commit])[commit]
+    return Reader(git, Cache(store(repository).path), folder).read([commit])[commit]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from fashionboard.events.events import EventWriter
+from fashionboard.events.writer import EventWriter
 from fashionboard.repository.cache import Cache
 from fashionboard.verify import compare
 from fashionboard.verify.compare import Difference

@@ -22,6 +22,7 @@ from tests.base.test_arithmetic import HOSTILE, NO_FMA
 from tests.support import hostile, rights
 from tests.support.plain import fixed, plain
 from tests.support.repository import Repository
+from tests.support.servers import eventually
 
 
 def verify(repository: Repository, check: bool = True, **environment: str) -> tuple[int, str]:
@@ -448,8 +449,9 @@ def test_killed_it_takes_dvc_and_the_stage_with_it_and_the_next_one_removes_its_
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     command = finished.begin("fashionboard", "verify", TMPDIR=str(temporary))
+    # DVC names a stage's command before it starts it
+    eventually(lambda: len(psutil.Process(command.pid).children(recursive=True)) > 1, True)
     family = psutil.Process(command.pid).children(recursive=True)
-    assert len(family) > 1
     command.kill()
     command.communicate()
     _, alive = psutil.wait_procs(family, timeout=20)

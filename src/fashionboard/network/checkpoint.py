@@ -33,8 +33,8 @@ def save(path: Path, net: Network, origin: Origin) -> None:
     outputs.write_bytes(path, safetensors.torch.save(weights, metadata={_KEY: about}))
 
 
-def load(path: Path, expected: Origin | None = None) -> Network:
-    """Build the net that `path` holds.
+def load(path: Path, expected: Origin | None = None) -> tuple[Network, Origin]:
+    """Build the net that `path` holds, and tell what it was trained on.
 
     expected: what the model must have been trained on, if that matters.
 
@@ -48,17 +48,7 @@ def load(path: Path, expected: Origin | None = None) -> Network:
             f"{path}: expected a model of {expected.data_set} with {len(expected.classes)} classes, "
             f"found one of {found.data_set} with {len(found.classes)}; run `dvc repro`"
         )
-    return net
-
-
-def load_with_origin(path: Path) -> tuple[Network, Origin]:
-    """Build the net that `path` holds, by what the file says of itself; raises ModelError as `load` does."""
-    return _read(path)
-
-
-def origin(path: Path) -> Origin:
-    """Return what the model at `path` was trained on; raises ModelError as `load` does."""
-    return _read(path)[1]
+    return net, found
 
 
 def _read(path: Path) -> tuple[Network, Origin]:
@@ -71,7 +61,7 @@ def _read(path: Path) -> tuple[Network, Origin]:
         if name:
             raise ModelError(
                 f"{shown}: expected weights of {known}, found those of {name:.100}, which this version's "
-                "network.MODELS does not have; check out the version that trained it"
+                "MODELS does not have; check out the version that trained it"
             )
         raise ModelError(
             f"{shown}: expected weights of {known} saved by this project's train stage, found none; {_ADVICE}"

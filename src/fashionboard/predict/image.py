@@ -24,8 +24,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from fashionboard.base.errors import PictureError
+from fashionboard.data.dataset import SIZE
 
-SIZE = 28  # pixels, both ways
 # a picture is worked on at the smallest half, third, ... of its size with a longest edge of this or more
 _WORKING = 4 * SIZE
 # of the maximum intensity: the authors' closeness; how far a corner may be from the median of all

@@ -142,7 +142,7 @@ def _classifier(model: Path, revision: str | None) -> _Classify:
 
         compute.configure("cpu", threads=1)
         try:
-            return checkpoint.load_with_origin(model)
+            return checkpoint.load(model)
         except ModelError as error:
             raise ModelError(f"{revision}: {error}" if revision else str(error)) from None
 

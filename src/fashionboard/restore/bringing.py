@@ -12,22 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fashionboard.base import private
 from fashionboard.base.errors import reason
-from fashionboard.repository import lockfile
+from fashionboard.repository import lockfile, private
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.lockfile import Stage
 from fashionboard.restore.kept import Kept
 from fashionboard.restore.killed import Git, RestoreError
 
 # what DVC changes for a run
-PARAMS, LOCK = "params.yaml", "dvc.lock"
+PARAMS = "params.yaml"
 
 
 def settle(git: Git, root: Path, kept: Kept) -> None:
     """Bring the lock files, the parameters and the outputs that git itself keeps, as in HEAD."""
     listed = _listed(git)
-    locks = [name for name in listed if posixpath.basename(name) == LOCK]
+    locks = [name for name in listed if posixpath.basename(name) == lockfile.NAME]
     recorded = (
         path for lock in locks for path in (*_files_of_parameters(git, lock), *_outputs_of(git, lock))
     )
@@ -81,7 +80,7 @@ def _outputs_of(git: Git, file: str) -> Iterator[str]:
 
 def _stages(git: Git, file: str) -> list[Stage]:
     text = (git.content(f"HEAD:./{file}") or b"").decode(errors="replace")
-    return list(lockfile.stages(text).values()) if file.endswith(LOCK) else [lockfile.tracked(text)]
+    return list(lockfile.read(file, text).values())
 
 
 def _keep_staged(git: Git, path: Path, kept: Kept, name: str, wanted: Collection[bytes | None]) -> None:
@@ -97,7 +96,7 @@ def outputs(git: Git, root: Path, kept: Kept) -> None:
     """Bring the outputs from DVC's cache; what is in no cache and stands in their way is moved."""
     folder = Path(os.path.realpath(root / _dvc(root, "cache", "dir").removesuffix("\n")))
     cache = Cache(folder)
-    recorders = [name for name in _listed(git) if posixpath.basename(name) == LOCK or name.endswith(".dvc")]
+    recorders = filter(lockfile.is_one, _listed(git))
     for output in {path for file in recorders for path in _outputs_of(git, file)}:
         path = root / output
         private.check(root, path.parent)

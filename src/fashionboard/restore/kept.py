@@ -4,7 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
-from fashionboard.base import keeping, private
+from fashionboard.repository import keeping, private
 
 
 class Kept:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard.base import private
 from fashionboard.base.errors import FashionboardError, reason
-from fashionboard.repository import at_work
+from fashionboard.repository import at_work, private
+from fashionboard.repository.names import short
 from fashionboard.restore.kept import Kept
 
 _EXEC = "refs/exps/exec/"
@@ -173,8 +173,8 @@ def attach(git: Git) -> str | None:
         return None
     if git.run("merge-base", "--is-ancestor", tip, head).returncode:
         raise RestoreError(
-            f"HEAD: expected {branch} or a commit after it, found {head[:7]}, which is not on it; keep what "
-            f"was committed with `git switch -c NAME`, or go back with `git switch {branch}`"
+            f"HEAD: expected {branch} or a commit after it, found {short(head)}, which is not on it; keep "
+            f"what was committed with `git switch -c NAME`, or go back with `git switch {branch}`"
         )
     if not _is_experiment(git, head):
         git.ask("update-ref", "-m", f"restore: go back to {branch}", ref, head, tip)

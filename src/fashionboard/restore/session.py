@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard.base import keeping, private
 from fashionboard.base.errors import FashionboardError, reason, visible
-from fashionboard.repository import at_work, rwlock
+from fashionboard.repository import at_work, keeping, private, rwlock
+from fashionboard.repository.lockfile import NAME as LOCK
 from fashionboard.restore import bringing, killed
-from fashionboard.restore.bringing import LOCK, PARAMS
+from fashionboard.restore.bringing import PARAMS
 from fashionboard.restore.kept import Kept
 from fashionboard.restore.killed import ARGUMENTS, Git, RestoreError
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from fashionboard.base import keeping, private
 from fashionboard.base.errors import PathError, reason, visible
+from fashionboard.repository import keeping, private
 from fashionboard.sources.transfer import Archive
 
 

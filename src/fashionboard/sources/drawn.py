@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from fashionboard.data.dataset import CLASSES, Description, Images, Split
+from fashionboard.data.dataset import CLASSES, SIZE, Description, Images, Split
 
 DESCRIPTION = Description(
     name="drawn",
@@ -19,7 +19,6 @@ DESCRIPTION = Description(
     licence="MIT",
 )
 
-_SIDE = 28
 _SUPERSAMPLING = 4
 _SPLIT_CODE: dict[Split, int] = {"train": 1, "test": 2}
 
@@ -35,7 +34,7 @@ _GRAIN = 0.1
 _Bytes = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float64]
 
-_ROWS, _COLUMNS = np.indices((_SIDE, _SIDE))
+_ROWS, _COLUMNS = np.indices((SIZE, SIZE))
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def draw(images: int, seed: int, split: Split) -> Images:
     """
     rng = np.random.default_rng([seed, _SPLIT_CODE[split]])
     labels = rng.permutation(np.arange(images) % len(CLASSES)).astype(np.uint8)
-    pixels = np.zeros((images, _SIDE, _SIDE), dtype=np.uint8)
+    pixels = np.zeros((images, SIZE, SIZE), dtype=np.uint8)
     for image, label in zip(pixels, labels, strict=True):
         image[:] = _dye(_outline(_GARMENTS[CLASSES[label]], rng), rng)
     return Images(pixels, labels)
@@ -173,7 +172,7 @@ def draw(images: int, seed: int, split: Split) -> Images:
 
 def _outline(parts: tuple[_Part, ...], rng: np.random.Generator) -> _Bytes:
     """Return the shades of one garment in a random cut and pose, uint8 (28, 28)."""
-    large = Image.new("L", (_SIDE * _SUPERSAMPLING, _SIDE * _SUPERSAMPLING))
+    large = Image.new("L", (SIZE * _SUPERSAMPLING, SIZE * _SUPERSAMPLING))
     canvas = ImageDraw.Draw(large)
     cut = rng.random(2)  # across and along: how wide and how long
     pose, shift = _pose(rng)
@@ -209,6 +208,6 @@ def _texture(rng: np.random.Generator) -> _Floats:
     """Return the brightness of a plain, striped, checked or graded cloth, 0 to 1 (28, 28)."""
     width, phase = rng.integers(1, 4), rng.integers(8)
     down, across = (_ROWS + phase) // width % 2, (_COLUMNS + phase) // width % 2
-    patterns = (0 * down, 0 * down, down, across, down ^ across, _ROWS / _SIDE, _COLUMNS / _SIDE)
+    patterns = (0 * down, 0 * down, down, across, down ^ across, _ROWS / SIZE, _COLUMNS / SIZE)
     pattern = patterns[rng.integers(len(patterns))].astype(np.float64)
     return 1 - rng.uniform(*_CONTRAST) * pattern

@@ -15,6 +15,7 @@ from fashionboard.base.params import Train
 from fashionboard.data.dataset import Images
 from fashionboard.network.nets import Network, normalise
 from fashionboard.training import augmentation, optimizer, repeat, schedule, validation
+from fashionboard.training.best import Best
 from fashionboard.training.optimizer import Optimizer
 from fashionboard.training.progress import Report
 
@@ -82,11 +83,9 @@ class Trainer:
         weights = net.state_dict()
         self._stepped = [*weights.values(), *self._optimizer.state.values()]
         self.state = {f"weight {name}": weight for name, weight in weights.items()} | self._optimizer.state
-        self._best = {name: weight.clone() for name, weight in weights.items() if settings.keep == "best"}
-        self._least_loss = torch.tensor(math.inf, dtype=torch.float64)
+        self._best = Best(net) if settings.keep == "best" else None
         if self._best:
-            self.state |= {f"best weight {name}": weight for name, weight in self._best.items()}
-            self.state["least validation loss"] = self._least_loss
+            self.state |= self._best.state
 
     def train(self, images: Images, held_out: Images | None = None, after: int = -1) -> Iterator[Report]:
         """Train on `images`, and yield a report every `log_every` batches.
@@ -121,7 +120,10 @@ class Trainer:
                     if since == settings.log_every or (number + 1) % steps == 0:
                         bar.set_postfix(loss=f"{running_loss / since:.3f}", refresh=False)
                         shown = positions[:_SHOWN]
-                        yield self._report(number, running_loss / since, shown, pixels[shown], unseen)
+                        report = self._report(number, running_loss / since, shown, pixels[shown], unseen)
+                        if self._best and report.validation:
+                            self._best.update(report.validation)
+                        yield report
                         running_loss, since = 0.0, 0
                     bar.update()
 
@@ -135,7 +137,7 @@ class Trainer:
     def kept(self) -> Network:
         """Return the net, once trained, with the weights that become the model: the last, or the best."""
         if self._best:
-            self._net.load_state_dict(self._best)
+            self._best.restore()
         return self._net
 
     def _on_device(self, images: Images) -> tuple[Tensor, Tensor]:
@@ -172,10 +174,6 @@ class Trainer:
         self._net.train()
         if not np.isfinite([*confidence, score.loss if score else 0]).all():
             raise TrainingError(f"the weights are not finite after step {step}; try a smaller train.lr")
-        if score and self._best and score.loss < self._least_loss:
-            self._least_loss.fill_(score.loss)
-            for name, weight in self._net.state_dict().items():
-                self._best[name].copy_(weight)
         return Report(step, loss, positions.cpu().numpy(), predicted, confidence, score)
 
 

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from torch import Tensor
 
-from fashionboard.base import errors, keeping
+from fashionboard.base import errors
 from fashionboard.base.errors import PathError
+from fashionboard.repository import keeping
 from fashionboard.training.progress import Report
 from fashionboard.training.validation import Score
 

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard.base import outputs, private
+from fashionboard.base import outputs
 from fashionboard.base.errors import FashionboardError, reason
+from fashionboard.repository import private
 
 # -P: a file dvc.py in the repository is none of DVC
 DVC = [sys.executable, "-P", "-m", "dvc"]

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fashionboard.data.dataset import Description, Images
-from fashionboard.events.events import literal
+from fashionboard.events.writer import literal
 
 # images counted at a time: numpy counts in copies eight times as large
 _CHUNK = 1000

@@ -218,14 +218,8 @@ def _verify(arguments: argparse.Namespace) -> None:
     # TensorBoard takes a while to import: not for --help
     from fashionboard.verify import session
 
-    print("Running all stages of HEAD in a clone; uncommitted changes are no part of it.", flush=True)
-    verdict = session.verify(arguments.repo)
-    print(session.report(verdict))
-    if not verdict.kept:
+    if not session.run(arguments.repo):
         sys.exit(1)
-    if verdict.different:
-        return
-    print(f"All {len(verdict.results)} outputs are, byte for byte, those that HEAD's dvc.lock records.")
 
 
 def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -280,7 +274,4 @@ def _add_restore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _restore(arguments: argparse.Namespace) -> None:
     from fashionboard.restore import session
 
-    if arguments.lock:
-        session.unlock(arguments.repo)
-        return
-    print(session.report(session.restore(arguments.repo)))
+    session.run(arguments.repo, arguments.lock)

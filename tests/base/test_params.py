@@ -321,7 +321,7 @@ def test_whatever_is_in_params_yaml_it_is_read_or_refused_in_a_line_of_readable_
         ("lr: 0.001", "lr: 0.001\t"),
         (" # CPU threads, 1 to 256\n", "\x85"),
         (" # CPU threads, 1 to 256\n", "\u2028"),
-        ("# Every knob", "\ufeff\ufeff# Every knob"),
+        ("# Every parameter", "\ufeff\ufeff# Every parameter"),
     ],
 )
 def test_what_dvc_reads_is_no_fault(tmp_path: Path, root: Path, old: str, new: str) -> None:

@@ -1,10 +1,13 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 
 import pytest
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from fashionboard.base import yamltext
 from fashionboard.base.errors import DataError
@@ -90,11 +93,47 @@ yes no on off y Yes TRUE False true null ~ 1:30 010 0o10 0x1F 1_000 +12 -0 1e-05
 def value_or_refusal(parse: Callable[[str], object], text: str) -> object:
     try:
         return parse(text)
-    except (DataError, YAMLFileCorruptedError):
+    except (DataError, YAMLFileCorruptedError, YAMLError):
         return "refused"
 
 
 @pytest.mark.parametrize("value", ["", "a b", "\tx", "x\t# y", "x\x85y", *VALUES.split()])
 def test_values_are_those_that_dvc_reads(value: str) -> None:
     text = f"a: {value}\n"
-    assert value_or_refusal(yamltext.load, text) == value_or_refusal(partial(parse_yaml, path="x"), text)
+    on_libyaml = value_or_refusal(partial(parse_yaml, path="x"), text)
+    in_python = value_or_refusal(YAML(typ="safe", pure=True).load, text)
+    expected = in_python if on_libyaml == "refused" else on_libyaml
+    assert value_or_refusal(yamltext.load, text) == expected
+    assert value_or_refusal(partial(yamltext.load, fall_back=False), text) == on_libyaml
+
+
+def test_both_of_dvcs_readers_read_most_values_alike() -> None:
+    texts = [f"a: {value}\n" for value in VALUES.split()]
+    read = [value_or_refusal(partial(parse_yaml, path="x"), text) for text in texts]
+    in_python = [value_or_refusal(YAML(typ="safe", pure=True).load, text) for text in texts]
+    differ = [text for text, one, other in zip(texts, read, in_python, strict=True) if one != other]
+    assert differ == ["a: {a:1}\n"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("deps: [s3://b/x, a:1]", {"deps": ["s3://b/x", "a:1"]}),
+        ("m: {a: 1, b:2: 3}", {"m": {"a": 1, "b:2": 3}}),
+        ("when: [2020-01-02T03:04:05]", {"when": [datetime(2020, 1, 2, 3, 4, 5)]}),
+    ],
+)
+def test_what_libyaml_refuses_is_read_in_python(text: str, found: object) -> None:
+    assert yamltext.load(text) == found
+
+
+def test_what_is_read_in_python_is_held_to_the_same_bounds() -> None:
+    lists = ["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
+    for text in ("\n".join(["b: [x:1]", *lists]), f"b: [x:1]\nc: {'[' * 250}"):
+        with pytest.raises(DataError, match=r"(found more; write it plainer|not valid YAML: .*)$"):
+            yamltext.load(text)
+
+
+def test_halves_of_characters_are_no_yaml() -> None:
+    with pytest.raises(DataError, match="not valid YAML"):
+        yamltext.load("a: \udc80" + " *x" * 20)

@@ -4,7 +4,7 @@ import pytest
 
 from fashionboard.board.life import LOOKS, Life, Sign, State
 
-WORKS = Sign("running", works=True)
+WORKS = Sign("running", works=lambda: True)
 IDLE = Sign("running")
 YOUNG = Sign("running", young=True)
 GONE = Sign(None, copy=False)
@@ -19,17 +19,17 @@ NEW = Sign("finished", result=True, new=True, copy=False)
         ([WORKS], "running"),
         ([WORKS, *[IDLE] * (LOOKS - 1)], "running"),
         ([WORKS, *[IDLE] * (LOOKS - 1), WORKS, *[IDLE] * (LOOKS - 1)], "running"),
-        ([Sign(None, works=True)], "running"),
+        ([Sign(None, works=lambda: True)], "running"),
         # its process has not begun yet
         ([YOUNG] * 9, "running"),
         # it has a result, which counts once DVC works in the copy no more
         ([WORKS, NEW], "experiment"),
         ([WORKS, Sign("running", result=True, new=True, copy=False)], "experiment"),
         ([WORKS, Sign("finished", result=True, new=True)], "experiment"),
-        ([WORKS, Sign("running", result=True, new=True, works=True)], "running"),
+        ([WORKS, Sign("running", result=True, new=True, works=lambda: True)], "running"),
         # the same commit as before: only when DVC says that it has finished, and the copy is gone
         ([WORKS, SAME], "experiment"),
-        ([WORKS, Sign("finished", result=True, works=True)], "running"),
+        ([WORKS, Sign("finished", result=True, works=lambda: True)], "running"),
         ([WORKS, Sign(None, result=True, copy=False)], "running"),
         # DVC says so itself
         ([WORKS, Sign("failed")], "failed"),

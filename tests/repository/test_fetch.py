@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.plain import plain
 from tests.support.repository import Repository
 from tests.support.servers import board, content, eventually, get, tensorboard
 from tests.support.written import SETTINGS, Store, commit, events, lock, pipeline, read, store, written
@@ -274,3 +276,25 @@ def test_what_dvc_2_has_pushed_is_brought(tmp_path: Path) -> None:
     (file,) = read(repository).files.values()
     assert file.read_bytes() == content
     assert file.relative_to(store(repository).path).parts == (md5[:2], md5[2:])
+
+
+def test_fetch_brings_nothing_of_a_commit_that_is_left_out(tmp_path: Path) -> None:
+    origin = plain(tmp_path / "origin")
+    origin.dvc("repro", "-q")
+    origin.dvc("remote", "add", "-d", "storage", str(tmp_path / "storage"))
+    origin.git("commit", "-qam", "with metrics")
+    # the same outputs, of which this one declares none as metrics
+    described = origin.path / "dvc.yaml"
+    stages = json.loads(described.read_text())
+    stages["stages"]["train"]["outs"] += stages["stages"]["train"].pop("metrics")
+    described.write_text(json.dumps(stages))
+    origin.git("commit", "-qam", "without metrics")
+    origin.dvc("push", "-q", "--all-commits")
+    clone = origin.clone(tmp_path / "clone", cache="none")
+    # the list of the logs and the logs are there, so that the metrics of the older commit alone are missing
+    clone.dvc("pull", "-q", "logs")
+    before = cached(clone)
+    rich = call(clone, "--all-commits", "--fetch")
+    assert rich.returncode == 0, rich.stderr
+    assert "2 commits are left out" in rich.stderr
+    assert cached(clone) == before

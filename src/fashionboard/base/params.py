@@ -1,4 +1,4 @@
-"""The schema of params.yaml: every parameter, its type and its range. The only reader of that file."""
+"""The schema of params.yaml: every parameter, its type and its range; of what stages run, its only reader."""
 
 import re
 import reprlib
@@ -147,7 +147,8 @@ def read(path: Path) -> Any:
         ParameterError: the file is missing, is not YAML, or stands for too much.
     """
     try:
-        return yamltext.load(path.read_text(encoding="utf-8")) or {}
+        # what DVC refuses on libyaml, with which it is installed here, never gets as far as a stage
+        return yamltext.load(path.read_text(encoding="utf-8"), fall_back=False) or {}
     except OSError as error:
         raise ParameterError(f"{path.name}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:

@@ -1,10 +1,13 @@
-"""Texts in YAML, read as DVC reads them: by ruamel.yaml, which is YAML 1.2, on libyaml.
+"""Texts in YAML, read as DVC reads them: by ruamel.yaml, which is YAML 1.2.
 
+It is fast on libyaml, which DVC has where ruamel.yaml.clib is installed, and which refuses a colon in a
+plain text within brackets. What it refuses is read in Python, as DVC does elsewhere.
 libyaml ends the process at a text that is nested too deeply, and a few lines of aliases may stand
 for more than any memory: such a text is refused before it is put together.
 """
 
 import re
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -22,6 +25,8 @@ _LONGEST = 300
 _MANY = 100_000
 # each level has a bracket, a character of indentation, or a mark of its own in front of a line
 _INDENTED = re.compile(rf"[ \-?:]{{{_DEEPEST}}}")
+# characters of a text that is read in Python, 20 times as slowly
+_SLOW = 100_000
 # aliases with which a text may begin to grow beyond all measure
 _ALIASES = 10
 # what reading on in the values of a damaged file may raise
@@ -37,25 +42,44 @@ DAMAGED = (
 )
 
 
-def load(text: str | bytes) -> Any:
-    """Return what a text in YAML 1.2 holds, as dvc.utils.serialize.parse_yaml does.
+class _Parsers(threading.local):
+    """One of each kind a thread: a parser keeps what it is reading."""
+
+    def __init__(self) -> None:
+        self.fast, self.slow = YAML(typ="safe"), YAML(typ="safe", pure=True)
+
+
+_parsers = _Parsers()
+
+
+def load(text: str | bytes, fall_back: bool = True) -> Any:
+    """Return what a text in YAML 1.2 holds, None for an empty one.
 
     The same text gives the same object: nobody may change it.
+    fall_back: whether what libyaml refuses is read in Python.
 
     Raises:
         DataError: it is none, is nested too deeply, or its aliases stand for too much.
     """
     try:
-        return _load(text if isinstance(text, str) else text.decode())
+        return _load(text if isinstance(text, str) else text.decode(), fall_back)
     except UnicodeDecodeError:
         raise DataError("not valid YAML: not in UTF-8") from None
 
 
 @lru_cache(maxsize=4096)
-def _load(text: str) -> Any:
+def _load(text: str, fall_back: bool) -> Any:
     check(text)
     try:
-        return YAML(typ="safe").load(text)
+        try:
+            return _parsers.fast.load(text)
+        except YAMLError:
+            if not fall_back or len(text) > _SLOW:
+                raise
+            _count(_parsers.slow.parse(text))
+            return _parsers.slow.load(text)
+    except DataError:
+        raise
     except Exception as error:  # there is none that ruamel.yaml may not raise
         found = " ".join(str(error).split()) or type(error).__name__
         found = found if len(found) <= _LONGEST else f"{found[:_LONGEST]} ..."
@@ -72,8 +96,8 @@ def check(text: str) -> None:
     if brackets <= _DEEPEST and text.count("*") < _ALIASES and not _INDENTED.search(text):
         return
     try:
-        _count(YAML(typ="safe").parse(text))
-    except YAMLError:
+        _count(_parsers.fast.parse(text))
+    except (YAMLError, UnicodeEncodeError):
         return  # whoever reads it says so
 
 

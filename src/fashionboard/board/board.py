@@ -189,7 +189,7 @@ class Board:
             if target.kind == "commit":
                 seen.add(record.outputs)
         self.left_out = len(read.targets) - len(kept)
-        return replace(read, targets=kept)
+        return replace(read, targets=kept, records={each.commit: read.records[each.commit] for each in kept})
 
     def _missing_anew(self) -> set[str]:
         read = self._read or _Read()

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fashionboard.board.life import Life, Sign
@@ -77,12 +78,22 @@ class Watch:
         return Watched(run, Live(run.root / self._git.prefix, files), before)
 
     def _sign(self, watched: Watched, run: Run | None, result: str) -> Sign:
-        root, there = watched.run.root, watched.there
+        root = watched.run.root
+        # DVC removes the copy at any moment
+        made = _time_of(root)
         return Sign(
             run.state if run else None,
             result=bool(result),
             new=bool(result) and result != watched.before,
-            copy=there,
-            works=there and self._processes.work_in(root),
-            young=there and time.time() - root.stat().st_mtime <= _START,
+            copy=made is not None,
+            young=made is not None and time.time() - made <= _START,
+            works=partial(self._processes.work_in, root),
         )
+
+
+def _time_of(folder: Path) -> float | None:
+    """Return when a folder was made or last changed, None if it is not there."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return None

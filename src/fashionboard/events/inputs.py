@@ -17,7 +17,10 @@ def key(stage: str, settings: BaseModel, root: Path = Path()) -> str:
     Raises:
         DataError: one of them is not there, or is told by a template.
     """
-    declared = yamltext.load((root / "dvc.yaml").read_bytes())["stages"][stage]["deps"]
+    try:
+        declared = yamltext.load((root / "dvc.yaml").read_bytes())["stages"][stage]["deps"]
+    except DataError as error:
+        raise DataError(f"dvc.yaml: {error}") from None
     digest = hashlib.sha256(f"{stage} {settings.model_dump_json()}".encode())
     for name in sorted(declared):
         for file in _files(root / name):

@@ -99,9 +99,9 @@ def as_json(prediction: Prediction) -> str:
 def _model(options: Options) -> Path:
     if options.revision is not None:
         # DVC takes a while to import
-        from fashionboard.repository import output
+        from fashionboard.predict import stored
 
-        return output.find(options.revision, options.model, Path())
+        return stored.find(options.revision, options.model, Path())
     name = errors.visible(str(options.model))
     advice = (
         "name one with --model, or have this repository's with `dvc repro train` or `fashionboard restore`"

@@ -1,1 +1,1 @@
-"""What git's and DVC's own files say: the only room that knows them."""
+"""What git's and DVC's own files say, read for all rooms."""

@@ -1,4 +1,4 @@
-"""Bring what the board misses from DVC's remote, and nothing else."""
+"""Bring objects from DVC's remote into the cache: those that are asked for, and nothing else."""
 
 import contextlib
 import hashlib

@@ -67,7 +67,7 @@ def stages(lock: str) -> dict[str, Stage]:
         except (DataError, ValueError, TypeError):
             # not as DVC writes it
             recorded = yamltext.load(lock)["stages"]
-        return {name: _stage(each) for name, each in recorded.items()}
+        return {yamltext.name(name): _stage(each) for name, each in recorded.items()}
     except yamltext.DAMAGED:
         raise DataError("dvc.lock: expected stages with their outputs, found something else") from None
 

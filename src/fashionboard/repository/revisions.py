@@ -1,4 +1,4 @@
-"""Which revisions are shown, and under what names."""
+"""Which commits and experiments a request names, and what each is called."""
 
 import difflib
 import re

@@ -16,8 +16,8 @@ from fashionboard.base.errors import reason
 from fashionboard.repository import lockfile, private
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.lockfile import Stage
+from fashionboard.restore.git import Git, RestoreError
 from fashionboard.restore.kept import Kept
-from fashionboard.restore.killed import Git, RestoreError
 
 # what DVC changes for a run
 PARAMS = "params.yaml"

@@ -1,4 +1,4 @@
-"""The way back to the last commit after a run that failed or was killed, at whatever moment."""
+"""One call of `fashionboard restore`: the way back to the last commit after a run that was cut off."""
 
 import contextlib
 import re
@@ -15,8 +15,9 @@ from fashionboard.repository import at_work, keeping, private, rwlock
 from fashionboard.repository.lockfile import NAME as LOCK
 from fashionboard.restore import bringing, killed
 from fashionboard.restore.bringing import PARAMS
+from fashionboard.restore.git import Git, RestoreError
 from fashionboard.restore.kept import Kept
-from fashionboard.restore.killed import ARGUMENTS, Git, RestoreError
+from fashionboard.restore.killed import ARGUMENTS
 
 _SHOWN = 5  # names in a line
 
@@ -64,6 +65,18 @@ def unlock(folder: Path) -> None:
     """
     if rwlock.mend(repository(folder)):
         print("Removed .dvc/tmp/rwlock, which a killed DVC had left half written.", file=sys.stderr)
+
+
+def run(folder: Path, lock_only: bool) -> None:
+    """Restore the repository that `folder` is in, or mend its lock file alone, and print what was done.
+
+    Raises:
+        RestoreError: the last commit cannot be brought back.
+    """
+    if lock_only:
+        unlock(folder)
+    else:
+        print(report(restore(folder)))
 
 
 def restore(folder: Path) -> Restored:

@@ -1,4 +1,4 @@
-"""Run the whole pipeline again from nothing, and hold what comes out against the committed dvc.lock."""
+"""One call of `fashionboard verify`: all stages run again, and held against the committed dvc.lock."""
 
 import re
 from dataclasses import dataclass
@@ -70,6 +70,20 @@ class Verdict:
     def promised(self, result: Result) -> bool:
         """Say whether an output must have the recorded bytes."""
         return result.path not in self.promise.free
+
+
+def run(folder: Path) -> bool:
+    """Verify the repository that `folder` is in, print what was found, and return whether all is as promised.
+
+    Raises:
+        VerifyError: it cannot be verified.
+    """
+    print("Running all stages of HEAD in a clone; uncommitted changes are no part of it.", flush=True)
+    verdict = verify(folder)
+    print(report(verdict))
+    if verdict.kept and not verdict.different:
+        print(f"All {len(verdict.results)} outputs are, byte for byte, those that HEAD's dvc.lock records.")
+    return verdict.kept
 
 
 def verify(folder: Path) -> Verdict:

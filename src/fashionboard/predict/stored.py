@@ -1,4 +1,4 @@
-"""Where an output of any commit or experiment lies in DVC's cache."""
+"""The model of any commit or experiment, where it lies in DVC's cache."""
 
 import os
 import posixpath

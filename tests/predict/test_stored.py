@@ -10,7 +10,7 @@ from PIL import Image
 
 from fashionboard.base.errors import BoardError, DataError, ModelError
 from fashionboard.network import checkpoint, nets
-from fashionboard.repository import output
+from fashionboard.predict import stored
 from tests.support.plain import plain
 from tests.support.repository import Repository
 
@@ -40,15 +40,15 @@ def test_every_name_of_a_commit_leads_to_its_model(tried: Repository, finished: 
     expected = (finished.path / MODEL).read_bytes()
     head = tried.git("rev-parse", "HEAD").strip()
     for name in ("HEAD", "main", "v1", head, head[:8]):
-        found = output.find(name, MODEL, tried.path)
+        found = stored.find(name, MODEL, tried.path)
         assert found.read_bytes() == expected
         assert found.is_relative_to(finished.path / ".dvc" / "cache")  # which the clone shares
 
 
 def test_an_experiments_model_is_its_own(tried: Repository) -> None:
-    own = output.find("faster", MODEL, tried.path).read_bytes()
+    own = stored.find("faster", MODEL, tried.path).read_bytes()
     assert own == (tried.path / MODEL).read_bytes()  # the workspace is that of the experiment
-    assert own != output.find("main", MODEL, tried.path).read_bytes()
+    assert own != stored.find("main", MODEL, tried.path).read_bytes()
 
 
 def test_the_command_takes_the_model_of_a_revision_also_from_a_subfolder(tried: Repository) -> None:
@@ -90,20 +90,20 @@ def test_the_advice_brings_it(tried: Repository, tmp_path: Path) -> None:
     bare = tried.clone(tmp_path / "bare", cache="none")
     bare.dvc("remote", "add", "-q", "--local", "-d", "storage", str(tmp_path / "storage"))
     with pytest.raises(ModelError) as caught:
-        output.find("main", MODEL, bare.path)
+        stored.find("main", MODEL, bare.path)
     told = re.search("`(.*)`", str(caught.value))
     assert told is not None
     bare.run(*told[1].split())
-    assert output.find("main", MODEL, bare.path).is_file()
+    assert stored.find("main", MODEL, bare.path).is_file()
 
 
 def test_a_commit_without_the_output(tried: Repository) -> None:
     with pytest.raises(ModelError, match=r"^main~1: expected models/net\.safetensors among the outputs"):
-        output.find("main~1", MODEL, tried.path)
+        stored.find("main~1", MODEL, tried.path)
     with pytest.raises(ModelError, match=r"^main: expected other\.safetensors among the outputs"):
-        output.find("main", Path("other.safetensors"), tried.path)
+        stored.find("main", Path("other.safetensors"), tried.path)
     with pytest.raises(ModelError, match=r"^workspace: expected a commit or an experiment"):
-        output.find("workspace", MODEL, tried.path)
+        stored.find("workspace", MODEL, tried.path)
 
 
 def test_a_model_of_another_kind_names_the_revision(tried: Repository) -> None:
@@ -114,7 +114,7 @@ def test_a_model_of_another_kind_names_the_revision(tried: Repository) -> None:
 
 def test_a_folder_outside_any_repository(tmp_path: Path) -> None:
     with pytest.raises(BoardError, match="expected a DVC repository, found: "):
-        output.find("main", MODEL, tmp_path)
+        stored.find("main", MODEL, tmp_path)
 
 
 def test_a_model_in_a_folder_that_dvc_add_tracks(tmp_path: Path) -> None:
@@ -124,13 +124,13 @@ def test_a_model_in_a_folder_that_dvc_add_tracks(tmp_path: Path) -> None:
     repository.dvc("add", "-q", "deep/models")
     repository.git("add", "-A")
     repository.git("commit", "-qm", "a model")
-    found = output.find("HEAD", Path("deep/models/a b.safetensors"), path.parent)
+    found = stored.find("HEAD", Path("deep/models/a b.safetensors"), path.parent)
     assert found.read_bytes() == path.read_bytes()
-    assert output.find("HEAD", path, path.parent) == found
+    assert stored.find("HEAD", path, path.parent) == found
     (repository.path / "deep" / "models.dvc").write_text("outs: [")
     repository.git("commit", "-qam", "damaged")
     with pytest.raises(DataError, match=r"expected a \.dvc file"):
-        output.find("HEAD", Path("deep/models/a b.safetensors"), path.parent)
+        stored.find("HEAD", Path("deep/models/a b.safetensors"), path.parent)
 
 
 def test_two_experiments_of_one_name_are_told_apart(tried: Repository, tmp_path: Path) -> None:
@@ -140,8 +140,8 @@ def test_two_experiments_of_one_name_are_told_apart(tried: Repository, tmp_path:
     for baseline, commit in (("a" * 40, one), ("b" * 40, two)):
         clone.git("update-ref", f"refs/exps/{baseline[:2]}/{baseline[2:]}/same", commit)
     with pytest.raises(ModelError) as caught:
-        output.find("same", MODEL, clone.path)
+        stored.find("same", MODEL, clone.path)
     assert str(caught.value) == (
         f"same: expected one commit or experiment, found {one[:7]}, {two[:7]}; name one of these"
     )
-    assert output.find(one[:7], MODEL, clone.path) == output.find("main", MODEL, tried.path)
+    assert stored.find(one[:7], MODEL, clone.path) == stored.find("main", MODEL, tried.path)

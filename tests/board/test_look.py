@@ -141,6 +141,37 @@ def test_a_missing_tree_hides_one_commit_alone(copy: Repository, tmp_path: Path)
         assert line.startswith("damaged (") and line.count("git lacks") == 1
 
 
+def test_a_commit_that_comes_while_it_cannot_be_read_is_read_later(copy: Repository, tmp_path: Path) -> None:
+    with View(tmp_path / "view") as view:
+        one = opened(copy, view)
+        one._request = Request(all_commits=True)
+        one.update()
+        for lr in (0.25, 0.125):
+            copy.set({"train.lr": lr})
+            copy.dvc("repro", "-q")
+            copy.git("commit", "-qam", "other")
+        commit, tree = copy.git("rev-parse", "HEAD~1", "HEAD~1^{tree}").split()
+        stored = copy.path / ".git" / "objects" / tree[:2] / tree[2:]
+        stored.rename(tmp_path / "away")
+        one.update()
+        assert [line for line in one.unread if line.startswith(f"{commit[:7]} (") and "git lacks" in line]
+        # it goes and comes again
+        head = copy.git("rev-parse", "HEAD").strip()
+        for elsewhere in ("HEAD~2", head):
+            copy.git("update-ref", "refs/heads/main", elsewhere)
+            one.update()
+        (tmp_path / "away").rename(stored)
+        one.update()
+        assert one.unread == []
+        shown = {each: group.files.keys() for each, group in one.groups.items()}
+    with View(tmp_path / "other") as view:
+        new = opened(copy, view)
+        new._request = Request(all_commits=True)
+        new.update()
+        assert shown == {each: group.files.keys() for each, group in new.groups.items()}
+        assert commit[:7] in shown
+
+
 def test_a_list_that_names_a_file_and_a_folder_alike(copy: Repository, tmp_path: Path) -> None:
     """A manifest with `tfevents` and `tfevents/x`: no disk can hold both."""
     with View(tmp_path / "view") as view:

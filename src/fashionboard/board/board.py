@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -169,7 +169,7 @@ class Board:
             known = {target.key for target in targets}
             ended = [key for key in self._watch.seen if key not in known]
             targets += revisions.by_key(self._git, ended)
-        elif not (remote or lost or self._reader.failed or any(map(self._cache.find, before.missing))):
+        elif not (remote or lost or self._failed_of(targets) or any(map(self._cache.find, before.missing))):
             return
         commits = [target.commit for target in targets]
         read = _Read(refs, targets, self._reader.read(commits), self._commits.read(commits))
@@ -177,13 +177,21 @@ class Board:
         if remote:
             self._answers = fetch.bring(remote, self._cache, self._read.missing, self._missing_anew)
 
+    def _failed_of(self, targets: Iterable[Target]) -> bool:
+        """Tell whether a commit that is wanted is to be read again."""
+        return any(target.commit in self._reader.failed for target in targets)
+
     def _without_copies(self, read: _Read) -> _Read:
-        """Leave out each commit that nobody asked for and whose outputs are none, or those of another."""
+        """Leave out each commit that nobody asked for and whose outputs are none, or those of another.
+
+        One that could not be read stays: what its outputs are is told by a later look.
+        """
         kept: list[Target] = []
         seen: set[frozenset[str]] = set()
         for target in read.targets:
-            record = read.records[target.commit]
-            new = record.outputs not in seen and (record.files or record.missing)
+            record, failed = read.records[target.commit], target.commit in self._reader.failed
+            shown = failed or record.files or record.missing
+            new = shown and (record.outputs not in seen or not record.outputs)
             if new or target.asked or target.kind == "experiment" or target.commit == read.refs.get("HEAD"):
                 kept.append(target)
             if target.kind == "commit":

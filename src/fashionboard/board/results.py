@@ -79,7 +79,8 @@ class Reader:
             for each in commits
             if each not in self._records or self._records[each].missing or each in self.failed
         ]
-        self.failed = set()
+        # of others it stays known until they are read
+        self.failed.difference_update(new)
         try:
             self._read(new)
         except Exception:

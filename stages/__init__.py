@@ -1,4 +1,4 @@
-"""The five stages. Each is run as `python -m stages.<name>` from the repository's root."""
+"""The five stages. Each is run as `sh stages/run <name>` from the repository's root."""
 
 import signal
 

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +35,22 @@ def repository(tmp_path: Path, root: Path) -> Repository:
 
 def start(repository: Repository, stage: str) -> "subprocess.CompletedProcess[str]":
     return repository.run("python", "-m", f"stages.{stage}", check=False)
+
+
+def test_ctrl_c_during_pythons_own_start_ends_a_stage_with_a_line(
+    repository: Repository, tmp_path: Path
+) -> None:
+    interrupted = tmp_path / "bin" / "python"
+    interrupted.parent.mkdir()
+    interrupted.write_text(f'#!/bin/sh\nkill -INT $$\nexec {shlex.quote(sys.executable)} "$@"\n')
+    interrupted.chmod(0o755)
+    path = f"{interrupted.parent}{os.pathsep}{repository.environment()['PATH']}"
+    command = ["env", f"PATH={path}", "sh", "stages/run", "download"]
+    done = repository.run(*command, check=False)
+    assert done.returncode == 128 + signal.SIGINT
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("stopped by SIGINT; the same command runs this stage again")
+    assert not (repository.path / "data" / "raw").exists()
 
 
 def files(folder: Path) -> list[Path]:

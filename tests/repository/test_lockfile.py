@@ -17,7 +17,7 @@ def test_the_lock_names_every_output_and_the_cache_holds_their_bytes(finished: R
     stages = lockfile.stages((finished.path / "dvc.lock").read_text())
     assert list(stages) == ["download", "visualize", "embed", "train", "evaluate"]
     assert stages["train"].inputs["train.lr"] == 0.001
-    assert stages["train"].inputs["cmd"] == "python -m stages.train"
+    assert stages["train"].inputs["cmd"] == "sh stages/run train"
     outputs = {path: md5 for stage in stages.values() for path, md5 in stage.outputs.items()}
     pipeline = YAML(typ="safe", pure=True).load(finished.path / "dvc.yaml")["stages"].values()
     entries = [each for stage in pipeline for kind in OUTPUTS for each in stage.get(kind, [])]

@@ -35,6 +35,9 @@ def guard() -> None:
     # a terminal that is closed; Windows has none
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _stop)
+    # stages/run has held it back until here
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 
 from fashionboard.figures import canvas
 from fashionboard.figures.canvas import Labels, Pixels
@@ -67,7 +65,8 @@ def mistakes(
     figure = Figure(figsize=(canvas.WIDTH, height / canvas.DPI), dpi=canvas.DPI)
     heading = "most confident mistakes: label ↓ predicted" if len(pixels) else "no mistakes"
     figure.text(0.5, 1 - 12 / height, f"{heading}\n{title}", fontsize=8, ha="center", va="top")
-    names = [_shortened(name, width / _COLUMNS - 4) for name in classes]
+    room = (width / _COLUMNS - 4) / canvas.DPI
+    names = [canvas.fitted(name, canvas.SMALLEST, room) for name in classes]
     places = [divmod(index, _COLUMNS) for index in range(len(pixels))]
     for index, (row, column) in enumerate(places):
         words = f"{names[labels[index]]}\n↓ {confidence[index]:.1%}\n{names[predicted[index]]}"
@@ -113,12 +112,3 @@ def reliability(
     below.set_ylabel("accuracy", fontsize=8)
     below.legend(loc="upper left", frameon=False, fontsize=8)
     return canvas.render(figure)
-
-
-def _shortened(name: str, width: float) -> str:
-    """Cut `name` so that in small text it takes no more than `width` pixels."""
-    renderer, font = RendererAgg(1, 1, canvas.DPI), FontProperties(size=canvas.SMALLEST)
-    kept = name
-    while len(kept) > 1 and renderer.get_text_width_height_descent(kept, font, ismath=False)[0] > width:
-        kept = f"{kept.rstrip('…')[:-1]}…"
-    return kept

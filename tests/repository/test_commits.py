@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fashionboard.board import card
+from fashionboard.board import message
 from fashionboard.repository.commits import Commit, Commits
 from fashionboard.repository.git import Git
 
@@ -85,7 +85,7 @@ def rendered(markdown: str) -> str:
 def test_a_card_is_text_alone(made: tuple[Git, list[str]]) -> None:
     git, digests = made
     commit = Commits(git).read(digests)[digests[-1]]
-    shown = rendered(card.markdown(commit))
+    shown = rendered(message.markdown(commit))
     # what TensorBoard makes of it: the board's own tags, and every letter of the message
     for own in ("<p>", "</p>", "<br>", "<strong>", "</strong>"):
         shown = shown.replace(own, "\n")
@@ -97,4 +97,4 @@ def test_a_card_is_text_alone(made: tuple[Git, list[str]]) -> None:
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(card.markdown(Commit("1" * 40, body="x" * 100_000))) < 11_000
+    assert len(message.markdown(Commit("1" * 40, body="x" * 100_000))) < 11_000

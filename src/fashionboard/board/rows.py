@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from fashionboard.board import card
+from fashionboard.board import message
 from fashionboard.board.group import Group, State, Value
 from fashionboard.events.writer import EventWriter
 from fashionboard.repository.commits import Commit
@@ -104,7 +104,7 @@ class Rows:
 
     def _end(self, file: _File, content: _Content) -> None:
         if content.commit:
-            file.events.text(card.TAG, card.markdown(content.commit))
+            file.events.text(message.TAG, message.markdown(content.commit))
         for name, value in content.metrics.items():
             file.events.scalar(name, value)
         if content.is_row:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from fashionboard.base import errors
 from fashionboard.base.errors import DataError
-from fashionboard.board import ignored, needed
+from fashionboard.board import needed
 from fashionboard.board.committed import Committed
-from fashionboard.repository import dvcyaml, lockfile
+from fashionboard.repository import dvcyaml, ignored, lockfile
 from fashionboard.repository.dvcyaml import Metrics
 from fashionboard.repository.git import Git
 from fashionboard.repository.lockfile import Stage

@@ -11,12 +11,12 @@ from fashionboard.base.errors import DataError
 from fashionboard.board import group, needed, values
 from fashionboard.board.committed import Committed
 from fashionboard.board.group import Value
-from fashionboard.board.tree import Recorded, Tree, Trees
 from fashionboard.repository import dvcyaml
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.dvcyaml import Metrics
 from fashionboard.repository.git import Git
 from fashionboard.repository.lockfile import Stage
+from fashionboard.repository.tree import Recorded, Tree, Trees
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Reader:
         self._git = git
         self._cache = cache
         self._committed = Committed(git, kept)
-        self._trees = Trees(git, self._committed)
+        self._trees = Trees(git, needed.is_known)
         self._records: dict[str, Record] = {}
         self.failed: set[str] = set()
         # outputs whose lists of files, where there is one, name no event file
@@ -111,7 +111,7 @@ class Reader:
             self._records[commit] = replace(known, unread=(f"cannot be read ({errors.reason(error)})",))
 
     def _read(self, new: list[str]) -> None:
-        trees = self._trees.read(new)
+        trees = self._committed.lay(self._trees.read(new))
         metrics = {each: self._files(each, trees[each], trees[each].declared) for each in new}
         parameters = {each: self._files(each, trees[each], _of_parameters(trees[each])) for each in new}
         # what is not in the cache may be in git
@@ -154,9 +154,7 @@ class Reader:
         parameters: list[_Declared],
         committed: Mapping[str, bytes | None],
     ) -> Record:
-        record = Record(
-            outputs=frozenset(digest for path, digest in tree.blobs.items() if not path.endswith("dvc.yaml"))
-        )
+        record = Record(outputs=tree.recording)
         for each in tree.stages:
             arranged = self._arrange(each, tree)
             group.merge(record.files, arranged.files)
@@ -200,7 +198,7 @@ class Reader:
 
     def _arrange(self, recorded: Recorded, tree: Tree) -> "_Arranged":
         outputs = recorded.stage.outputs
-        kept = {output: tree.kept(recorded, output) for output in outputs} if tree.events else {}
+        kept = {output: tree.kept(recorded, output) for output in outputs} if tree.others else {}
         blobs = tuple((output, *files.items()) for output, files in kept.items())
         key = recorded.folder, recorded.name, recorded.works_in, tuple(outputs.items()), blobs
         arranged = self._arranged.get(key)

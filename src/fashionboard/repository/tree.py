@@ -1,13 +1,11 @@
-"""What a commit's own files say of stages and outputs, and which event files git keeps there."""
+"""What a commit's own files say of stages and outputs."""
 
 import posixpath
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from fashionboard.base import errors
 from fashionboard.base.errors import DataError
-from fashionboard.board import needed
-from fashionboard.board.committed import Committed
 from fashionboard.repository import dvcyaml, ignored, lockfile
 from fashionboard.repository.dvcyaml import Metrics
 from fashionboard.repository.git import Git
@@ -35,22 +33,27 @@ class Tree:
     """The files of a commit that are read.
 
     blobs: of DVC's files, by path. declared: what each dvc.yaml says, by its folder. stages: the
-    stages and .dvc files. events: the blobs of event files and projectors' descriptions, and of what
-    these name, by path. unread: why a file was skipped.
+    stages and .dvc files. others: the blobs of further files that were asked for, by path. unread: why
+    a file was skipped.
     """
 
     blobs: dict[str, str]
     declared: dict[str, Metrics]
     stages: tuple[Recorded, ...]
-    events: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
+    @property
+    def recording(self) -> frozenset[str]:
+        """The blobs of the files that record outputs."""
+        return frozenset(blob for path, blob in self.blobs.items() if lockfile.is_one(path))
+
     def kept(self, each: Recorded, output: str) -> dict[str, str]:
-        """Return the blobs of an output's event files that git keeps, by path as DVC lists them."""
+        """Return the blobs of those of `others` that are an output's, by path as DVC lists them."""
         root = each.root(output)
         return {
             output + path.removeprefix(root): blob
-            for path, blob in self.events.items()
+            for path, blob in self.others.items()
             if root in _upwards(path)
         }
 
@@ -58,18 +61,19 @@ class Tree:
 class Trees:
     """Reads commits, each file only once however many commits share it."""
 
-    def __init__(self, git: Git, committed: Committed) -> None:
+    def __init__(self, git: Git, wanted: Callable[[str], bool]) -> None:
+        """wanted: tells by their paths which further files of outputs to list, as far as git keeps them."""
         self._git = git
-        self._committed = committed
+        self._wanted = wanted
         self._parsed: dict[tuple[str, str], _Parsed] = {}
         self._lacking: set[str] = set()
         self._visible: dict[object, tuple[set[str], tuple[str, ...]]] = {}
 
     def read(self, commits: Iterable[str]) -> dict[str, Tree]:
-        """Return what each commit holds; the event files that belong to outputs lie on disk then."""
-        listed = self._git.files(commits, _wanted)
+        """Return what each commit holds."""
+        listed = self._git.files(commits, lambda path: _matters(path) or self._wanted(path))
         self._parse(listed.values())
-        return self._keep({commit: self._tree(paths) for commit, paths in listed.items()})
+        return {commit: self._tree(paths) for commit, paths in listed.items()}
 
     def lacks(self, tree: Tree) -> bool:
         """Tell whether git lacks the bytes of a file of DVC's."""
@@ -90,7 +94,7 @@ class Trees:
     def _tree(self, listed: dict[str, str]) -> Tree:
         blobs = {path: digest for path, digest in listed.items() if _is_dvcs(path)}
         told = {path: digest for path, digest in listed.items() if _is_list(path) or ignored.marks(path)}
-        events = {path: digest for path, digest in listed.items() if path not in blobs and path not in told}
+        others = {path: digest for path, digest in listed.items() if path not in blobs and path not in told}
         unread: tuple[str, ...] = ()
         if told:
             # most commits have the same
@@ -105,9 +109,9 @@ class Trees:
         }
         stages = tuple(_stages(parsed, declared))
         broken = [f"{path} cannot be read" for path, each in parsed.items() if isinstance(each, str)]
-        # an event file that is no output is nobody's
-        roots = {each.root(output) for each in stages for output in each.stage.outputs} if events else set()
-        kept = {path: blob for path, blob in events.items() if not roots.isdisjoint(_upwards(path))}
+        # a file that is no output is nobody's
+        roots = {each.root(output) for each in stages for output in each.stage.outputs} if others else set()
+        kept = {path: blob for path, blob in others.items() if not roots.isdisjoint(_upwards(path))}
         return Tree(blobs, declared, stages, kept, (*broken, *unread))
 
     def _look_for(self, told: dict[str, str], paths: Iterable[str]) -> tuple[set[str], tuple[str, ...]]:
@@ -123,26 +127,6 @@ class Trees:
         # without its dvc.yaml, a dvc.lock is nobody's
         hidden = {path for path in paths if path.endswith("dvc.yaml")} - visible
         return visible - {f"{path.removesuffix('yaml')}lock" for path in hidden}, unread
-
-    def _keep(self, trees: dict[str, Tree]) -> dict[str, Tree]:
-        """Lay event files that git keeps, and what their projectors name, where TensorBoard can read them."""
-        kept = {commit: tree for commit, tree in trees.items() if tree.events}
-        self._committed.keep(blob for tree in kept.values() for blob in tree.events.values())
-        named = {
-            asset
-            for tree in kept.values()
-            for path, blob in tree.events.items()
-            if needed.is_config(path) and (config := self._committed.find(blob))
-            for asset in needed.assets(path, config)
-        }
-        found = self._git.files(kept, named.__contains__) if named else {}
-        self._committed.keep(blob for files in found.values() for blob in files.values())
-        for commit, tree in kept.items():
-            events = tree.events | found.get(commit, {})
-            lies = all(map(self._committed.find, events.values()))
-            unread = tree.unread if lies else (*tree.unread, self._committed.problem)
-            trees[commit] = replace(tree, events=events, unread=tuple(filter(None, unread)))
-        return trees
 
 
 def _stages(parsed: dict[str, _Parsed], declared: dict[str, Metrics]) -> Iterator[Recorded]:
@@ -162,8 +146,8 @@ def _upwards(path: str) -> Iterator[str]:
         path = posixpath.dirname(path)
 
 
-def _wanted(path: str) -> bool:
-    return _is_dvcs(path) or _is_list(path) or ignored.marks(path) or needed.is_known(path)
+def _matters(path: str) -> bool:
+    return _is_dvcs(path) or _is_list(path) or ignored.marks(path)
 
 
 def _is_dvcs(path: str) -> bool:

@@ -11,7 +11,7 @@ from fashionboard.base.errors import DataError
 from fashionboard.board import group, needed, values
 from fashionboard.board.committed import Committed
 from fashionboard.board.group import Value
-from fashionboard.repository import dvcyaml
+from fashionboard.repository import dvcyaml, lockfile
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.dvcyaml import Metrics
 from fashionboard.repository.git import Git
@@ -170,7 +170,7 @@ class Reader:
                 unread.append(f"{metric.path} cannot be read")
         record.metrics.update(values.merged(numbers))
         for file, found in self._values(parameters, committed, record, unread):
-            for name, value in parameters_in(file.folder, file.name, found).items():
+            for name, value in _parameters_in(file.folder, file.name, found).items():
                 # what a stage has read is what it was run with
                 record.parameters.setdefault(name, value)
         return replace(record, unread=tuple(unread))
@@ -277,6 +277,6 @@ def parameters_of(folder: str, values: Mapping[str, object]) -> dict[str, Value]
     return group.parameters({f"{prefix}{name}": value for name, value in values.items()})
 
 
-def parameters_in(folder: str, name: str, values: dict[str, Any]) -> dict[str, Value]:
+def _parameters_in(folder: str, name: str, values: dict[str, Any]) -> dict[str, Value]:
     """Return the parameters in a file for a whole dvc.yaml: the file `name`, told from its folder."""
-    return parameters_of(folder, yamltext.flat(values, "" if name == "params.yaml" else f"{name}:"))
+    return parameters_of(folder, lockfile.named(name, values))

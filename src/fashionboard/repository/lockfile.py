@@ -141,7 +141,7 @@ def tracked(text: str) -> Stage:
 def _stage(recorded: dict[str, Any]) -> Stage:
     parameters: dict[str, object] = {}
     for file, values in recorded.get("params", {}).items():
-        parameters |= yamltext.flat(values, "" if file == "params.yaml" else f"{file}:")
+        parameters |= named(file, values)
     command = recorded["cmd"]
     listed = _listed_outputs(recorded)
     return Stage(
@@ -151,6 +151,11 @@ def _stage(recorded: dict[str, Any]) -> Stage:
         _md5s(recorded, "outs") | _digests(listed),
         listed,
     )
+
+
+def named(file: str, values: dict[str, Any]) -> dict[str, object]:
+    """Return what a file of parameters holds by the names that `Stage` gives them."""
+    return yamltext.flat(values, "" if file == "params.yaml" else f"{file}:")
 
 
 def _md5s(recorded: dict[str, Any], kind: str, name: str = "path") -> dict[str, str]:

@@ -147,7 +147,7 @@ def test_top_level_metrics_are_told_from_their_dvc_yaml_and_not_from_a_stages_fo
 )
 def test_a_damaged_list_in_dvc_yaml_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match=r"^dvc\.yaml: expected stages"):
-        dvcyaml.metrics(text)
+        dvcyaml.declared(text)
     repository = written(tmp_path / "r", {"dvc.yaml": text})
     assert read(repository).unread == ("dvc.yaml cannot be read",)
 

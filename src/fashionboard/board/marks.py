@@ -8,7 +8,7 @@ import psutil
 
 from fashionboard.base import outputs
 from fashionboard.base.errors import BoardError
-from fashionboard.repository import private
+from fashionboard.repository import no_links
 
 # in the folder of a view: who made it, and the folder's inode number, which no clone or copy of it has
 NAME = ".fashionboard-view"
@@ -20,7 +20,7 @@ def own(parent: Path) -> Path:
 
     parent: reached through no link that is not the user's own.
     """
-    if private.is_folder(parent):
+    if no_links.is_folder(parent):
         for folder in parent.iterdir():
             # a name of our form, but another process's: what bears it may have come with a clone
             if _OWN.fullmatch(folder.name) and not _is_alive(folder.name):
@@ -51,7 +51,7 @@ def write(folder: Path, by: str) -> None:
 
 def _read(folder: Path) -> str | None:
     """Return what the mark in `folder` says; None if there is none, or a link is in its place."""
-    if not private.is_folder(folder) or not private.is_file(folder / NAME):
+    if not no_links.is_folder(folder) or not no_links.is_file(folder / NAME):
         return None
     return (folder / NAME).read_text(encoding="utf-8", errors="replace")
 

@@ -13,7 +13,7 @@ from fashionboard.board.committed import Committed
 from fashionboard.board.group import Value
 from fashionboard.repository import dvcyaml, lockfile
 from fashionboard.repository.cache import Cache
-from fashionboard.repository.dvcyaml import Metrics
+from fashionboard.repository.dvcyaml import Declared
 from fashionboard.repository.git import Git
 from fashionboard.repository.lockfile import Stage
 from fashionboard.repository.tree import Recorded, Tree, Trees
@@ -40,7 +40,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class _Declared:
+class _DeclaredFile:
     """A file of metrics or parameters: its md5, or none, and what git would call it.
 
     folder: of the dvc.yaml; name: of the file, from there.
@@ -125,13 +125,13 @@ class Reader:
             if record.damaged or self._trees.lacks(trees[each]):
                 self.failed.add(each)
 
-    def _files(self, commit: str, tree: Tree, declared: Mapping[str, Metrics]) -> list[_Declared]:
+    def _files(self, commit: str, tree: Tree, declared: Mapping[str, Declared]) -> list[_DeclaredFile]:
         """Return where to read each file that is declared as one of metrics, or of parameters."""
-        found: dict[str, _Declared] = {}
+        found: dict[str, _DeclaredFile] = {}
 
         def add(path: str, md5: str, folder: str) -> None:
             committed = f"{commit}:{self._git.prefix}{path}"
-            found[path] = _Declared(path, md5, committed, folder, posixpath.relpath(path, folder or "."))
+            found[path] = _DeclaredFile(path, md5, committed, folder, posixpath.relpath(path, folder or "."))
 
         for folder, each in declared.items():
             for path in filter(None, map(dvcyaml.exact, each.top)):
@@ -150,8 +150,8 @@ class Reader:
     def _record(
         self,
         tree: Tree,
-        metrics: list[_Declared],
-        parameters: list[_Declared],
+        metrics: list[_DeclaredFile],
+        parameters: list[_DeclaredFile],
         committed: Mapping[str, bytes | None],
     ) -> Record:
         record = Record(outputs=tree.recording)
@@ -177,11 +177,11 @@ class Reader:
 
     def _values(
         self,
-        files: list[_Declared],
+        files: list[_DeclaredFile],
         committed: Mapping[str, bytes | None],
         record: Record,
         unread: list[str],
-    ) -> Iterator[tuple[_Declared, dict[str, Any]]]:
+    ) -> Iterator[tuple[_DeclaredFile, dict[str, Any]]]:
         """Yield what each file holds; note in `record` what was read, and what is missing or damaged."""
         for file in files:
             cached = self._cache.find(file.md5)
@@ -267,7 +267,7 @@ def _opened(arranged: Iterable[str], files: Mapping[str, Path]) -> set[str]:
     return opened | named.intersection(arranged)
 
 
-def _of_parameters(tree: Tree) -> dict[str, Metrics]:
+def _of_parameters(tree: Tree) -> dict[str, Declared]:
     return {folder: each.of_parameters for folder, each in tree.declared.items() if each.parameters}
 
 

@@ -17,7 +17,7 @@ from fashionboard.board.notes import Notes
 from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.repository import fetch, private
+from fashionboard.repository import fetch, no_links
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, select
@@ -106,7 +106,7 @@ def _places(options: Options, tmp: Path) -> Iterator[Path]:
 
 def _follow_no_link(git: Git, paths: Iterable[Path]) -> None:
     for path in paths:
-        private.check(git.top, path)
+        no_links.check(git.top, path)
 
 
 def _folder(options: Options, tmp: Path) -> Path:

@@ -15,7 +15,7 @@ from fashionboard.board import marks, needed, seen
 from fashionboard.board.group import is_events
 from fashionboard.board.seen import Seen
 from fashionboard.board.server import RELOAD
-from fashionboard.repository import private
+from fashionboard.repository import no_links
 
 _Way = Callable[[Path, Path], None]
 
@@ -70,14 +70,14 @@ class View:
         self._looks: dict[tuple[str, str], _Look] = {}
         self._leaving: dict[str, float] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not private.is_folder(self.folder):
+        if not no_links.is_folder(self.folder):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         marks.write(self.folder, marks.owner())
         self._folders = {self.folder}
 
     def renew(self) -> bool:
         """Make the view again if somebody has removed it; tell whether that was so."""
-        if private.is_file(self.folder / marks.NAME):
+        if no_links.is_file(self.folder / marks.NAME):
             return False
         runs = [run for name in self._shown for run in (name, *self._runs(name))]
         self._begin()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fashionboard.base import outputs, yamltext
 from fashionboard.base.errors import DataError
-from fashionboard.repository import private
+from fashionboard.repository import no_links
 
 _OBJECT = re.compile(r"(files/md5/)?[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 _DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -79,7 +79,7 @@ class Cache:
     def holds(self, real: Path) -> bool:
         """Tell whether `real`, a path without links, is that of an object."""
         inner = os.path.relpath(real, self._root)
-        return bool(_OBJECT.fullmatch(Path(inner).as_posix())) and private.is_file(real)
+        return bool(_OBJECT.fullmatch(Path(inner).as_posix())) and no_links.is_file(real)
 
     def _object(self, folder: str, name: str) -> Path | None:
         path = f"{folder}/{name}"
@@ -123,7 +123,7 @@ class Cache:
 
     def _learnt(self, md5: str) -> Path | None:
         path = self._lists / md5 if self._lists and _DIGEST.fullmatch(md5) else None
-        return path if path and private.is_file(path) else None
+        return path if path and no_links.is_file(path) else None
 
     def files(self, path: str, md5: str) -> dict[str, Path] | None:
         """Return where the files of an output lie, by their paths; None if one is not in the cache."""

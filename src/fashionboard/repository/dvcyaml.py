@@ -14,7 +14,7 @@ _LONG = 4096
 
 
 @dataclass(frozen=True)
-class Metrics:
+class Declared:
     """Which paths a dvc.yaml declares as metrics: patterns by stage, and those of the whole file.
 
     folders: the working directories of stages that have one, from which their paths are told.
@@ -27,9 +27,9 @@ class Metrics:
     parameters: tuple[str, ...] = ()
 
     @property
-    def of_parameters(self) -> "Metrics":
+    def of_parameters(self) -> "Declared":
         """The same with its files of parameters for those of metrics."""
-        return Metrics(top=self.parameters, folders=self.folders)
+        return Declared(top=self.parameters, folders=self.folders)
 
     def folder(self, stage: str) -> str:
         """Return a stage's working directory, from the dvc.yaml's; "" where it is the same."""
@@ -62,7 +62,7 @@ def _may_lie_in(folder: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(folder, top) for top in tops)
 
 
-def metrics(text: str) -> Metrics:
+def declared(text: str) -> Declared:
     """Return the metrics that `text`, that of a dvc.yaml, declares; `${...}` stands for anything.
 
     Raises:
@@ -74,7 +74,7 @@ def metrics(text: str) -> Metrics:
         by_stage = {name: _patterns(each.get("metrics")) for name, each in stages.items()}
         folders = {name: str(each["wdir"]) for name, each in stages.items() if each.get("wdir")}
         tops = [_patterns(declared.get(kind)) for kind in ("metrics", "params")]
-        return Metrics(by_stage, tops[0], folders, tops[1])
+        return Declared(by_stage, tops[0], folders, tops[1])
     except yamltext.DAMAGED:
         raise DataError("dvc.yaml: expected stages and metrics, found something else") from None
 
@@ -88,5 +88,5 @@ def _patterns(entries: list[Any] | None) -> tuple[str, ...]:
 
 
 def exact(pattern: str) -> str | None:
-    """Return the one path that a pattern of `Metrics` stands for, None if there may be several."""
+    """Return the one path that a pattern of `Declared` stands for, None if there may be several."""
     return None if "*" in pattern else pattern.replace("[[]", "[")

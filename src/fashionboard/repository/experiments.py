@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fashionboard.base import yamltext
-from fashionboard.repository import names, private
+from fashionboard.repository import names, no_links
 
 REFS = "refs/exps/"
 # bytes of a file that says what runs
@@ -107,7 +107,7 @@ def _run(path: Path) -> Run | None:
 def _json(path: Path) -> dict[str, Any] | None:
     try:
         # a link may have come with the repository, and lead to a device
-        if not private.is_file(path) or path.stat().st_size > _MOST:
+        if not no_links.is_file(path) or path.stat().st_size > _MOST:
             return None
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):  # DVC is writing or removing it

@@ -12,7 +12,7 @@ from dvc_data.hashfile.db import HashFileDB
 
 from fashionboard.base import errors
 from fashionboard.base.errors import BoardError, DataError, FashionboardError
-from fashionboard.repository import opening, private
+from fashionboard.repository import no_links, untrusted
 from fashionboard.repository.cache import Cache, is_digest
 
 # that the remote has no such object, among the reasons for which one could not be brought
@@ -81,7 +81,7 @@ class Remote:
         """Refuse links where DVC would write an object, or change the mode of one that is there."""
         cache = Path(self._repo.cache.local_cache_dir)
         for digest in digests:
-            private.check(Path(self._repo.scm.root_dir), cache / "files" / "md5" / digest[:2] / digest[2:])
+            no_links.check(Path(self._repo.scm.root_dir), cache / "files" / "md5" / digest[:2] / digest[2:])
 
 
 def _copy(store: HashFileDB, cache: HashFileDB, digests: list[str]) -> dict[str, BaseException]:
@@ -144,7 +144,7 @@ def opened(folder: Path) -> Repo:
         PathError: a link stands where DVC keeps its own files.
     """
     try:
-        return opening.repository(folder.resolve())
+        return untrusted.repository(folder.resolve())
     except FashionboardError:
         raise
     except Exception as error:  # DVC's own, and what a damaged file leads to

@@ -12,7 +12,7 @@ import psutil
 
 from fashionboard.base import outputs
 from fashionboard.base.errors import PathError
-from fashionboard.repository import private
+from fashionboard.repository import no_links
 
 # below a repository
 FOLDER = (".dvc", "tmp", "fashionboard")
@@ -38,7 +38,7 @@ def read(name: str, most: int | None = None) -> bytes | None:
         OSError: it cannot be read.
     """
     path = place(name)
-    private.check(root(), path)
+    no_links.check(root(), path)
     if not path.exists():
         return None
     _refuse_all_but_files(path)
@@ -53,7 +53,7 @@ def write(name: str, content: bytes) -> None:
         PathError: a link lies on the way, or something else than a file in its place.
         OSError: it cannot be written.
     """
-    private.folder(root(), *FOLDER)
+    no_links.folder(root(), *FOLDER)
     path = place(name)
     if not path.is_symlink() and path.exists():
         _refuse_all_but_files(path)
@@ -65,13 +65,13 @@ def remove(name: str) -> None:
     """Remove a kept file and what of it is half written, as far as it is this project's to remove."""
     path = place(name)
     with contextlib.suppress(PathError, OSError):
-        private.check(root(), path.parent)
+        no_links.check(root(), path.parent)
         _remove_partials(path)
         path.unlink(missing_ok=True)
 
 
 def _refuse_all_but_files(path: Path) -> None:
-    if not private.is_file(path):
+    if not no_links.is_file(path):
         found = "a folder" if path.is_dir() else "something else"
         raise PathError(f"{path}: expected a file, found {found}; remove it")
 

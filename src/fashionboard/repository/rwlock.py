@@ -8,7 +8,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from fashionboard.repository import at_work, private
+from fashionboard.repository import at_work, no_links
 
 
 def mend(root: Path) -> bool:
@@ -25,7 +25,7 @@ def mend(root: Path) -> bool:
         return False
     guard = folder / "rwlock.lock"
     for each in (path, guard):
-        private.check(root, each)
+        no_links.check(root, each)
     # DVC takes a while to import: not where all is well
     from dvc.lock import LockError, make_lock
 
@@ -38,7 +38,7 @@ def mend(root: Path) -> bool:
 
 def _is_whole(path: Path) -> bool:
     """Tell whether there is no list, or one that DVC can read."""
-    if not private.is_file(path):
+    if not no_links.is_file(path):
         return not path.is_symlink()
     try:
         return isinstance(json.loads(path.read_bytes()), dict)

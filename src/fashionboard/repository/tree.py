@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from fashionboard.base import errors
 from fashionboard.base.errors import DataError
 from fashionboard.repository import dvcyaml, ignored, lockfile
-from fashionboard.repository.dvcyaml import Metrics
+from fashionboard.repository.dvcyaml import Declared
 from fashionboard.repository.git import Git
 from fashionboard.repository.lockfile import Stage
 
-_Parsed = dict[str, Stage] | Metrics | str | bytes
+_Parsed = dict[str, Stage] | Declared | str | bytes
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Tree:
     """
 
     blobs: dict[str, str]
-    declared: dict[str, Metrics]
+    declared: dict[str, Declared]
     stages: tuple[Recorded, ...]
     others: dict[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class Trees:
             blobs = {path: digest for path, digest in blobs.items() if path in visible}
         parsed = {path: self._parsed[_kind(path), digest] for path, digest in sorted(blobs.items())}
         declared = {
-            posixpath.dirname(path): each for path, each in parsed.items() if isinstance(each, Metrics)
+            posixpath.dirname(path): each for path, each in parsed.items() if isinstance(each, Declared)
         }
         stages = tuple(_stages(parsed, declared))
         broken = [f"{path} cannot be read" for path, each in parsed.items() if isinstance(each, str)]
@@ -129,13 +129,13 @@ class Trees:
         return visible - {f"{path.removesuffix('yaml')}lock" for path in hidden}, unread
 
 
-def _stages(parsed: dict[str, _Parsed], declared: dict[str, Metrics]) -> Iterator[Recorded]:
+def _stages(parsed: dict[str, _Parsed], declared: dict[str, Declared]) -> Iterator[Recorded]:
     for path, stages in parsed.items():
         if isinstance(stages, dict):
             folder = posixpath.dirname(path)
             for name, stage in stages.items():
                 own = name or posixpath.basename(path).removesuffix(".dvc")
-                works_in = stage.folder or declared.get(folder, Metrics()).folder(name)
+                works_in = stage.folder or declared.get(folder, Declared()).folder(name)
                 yield Recorded(folder, own, posixpath.join(folder, works_in), stage)
 
 
@@ -168,7 +168,7 @@ def _parse(path: str, content: bytes) -> _Parsed:
     try:
         text = content.decode()
         if path.endswith("dvc.yaml"):
-            return dvcyaml.metrics(text)
+            return dvcyaml.declared(text)
         if _is_list(path):
             ignored.visible((), {ignored.NAME: content}, ())
             return content

@@ -14,7 +14,7 @@ from dvc.stage import Stage as DvcStage
 from dvc.utils.serialize import load_path
 
 from fashionboard.base import errors
-from fashionboard.repository import git, lockfile, opening
+from fashionboard.repository import git, lockfile, untrusted
 from fashionboard.repository.cache import Cache
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Workspace(Generic[T]):
         if signature == self._signature:
             return False
         try:
-            with opening.repository(self._root) as repo:
+            with untrusted.repository(self._root) as repo:
                 found: dict[Path, _Description[T]] = {}
                 walk = _Walk(repo)
                 top, cache = git.top(self._root), Cache(Path(repo.cache.local_cache_dir))
@@ -112,7 +112,7 @@ class Workspace(Generic[T]):
         name = os.path.relpath(path, self._root)
         try:
             for each in own:
-                opening.check(each)
+                untrusted.check(each)
             file = load_file(repo, str(path))
             described = file.stages
             names = list(described)
@@ -133,7 +133,7 @@ class Workspace(Generic[T]):
             found.files |= files
             try:
                 for each_file in files:
-                    opening.check(each_file)
+                    untrusted.check(each_file)
                 found.parameters[key] = self._of_stage(repo, stage)
             except Exception as error:
                 found.problems.append(_problem(f"{name}:{key}" if key else name, error))
@@ -160,7 +160,7 @@ class Workspace(Generic[T]):
         """Return the parameters of files that a dvc.yaml names for the whole of it."""
         found: dict[str, T] = {}
         for name, file in files.items():
-            opening.check(file)
+            untrusted.check(file)
             read = load_path(str(file), repo.fs) if file.is_file() else {}
             values = lockfile.named(name, read if isinstance(read, dict) else {})
             found |= self._parameters_of(_folder(repo, str(described.parent)), values)
@@ -202,7 +202,7 @@ class _Walk:
                 each
                 for each in folders
                 if f"{folder}/{each}" not in self.outputs
-                and all(opening.is_plain(Path(folder, each, name)) for name in _IGNORE)
+                and all(untrusted.is_plain(Path(folder, each, name)) for name in _IGNORE)
                 and not is_ignored(f"{folder}/{each}/")
             ]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fashionboard.base.errors import reason
-from fashionboard.repository import lockfile, private
+from fashionboard.repository import lockfile, no_links
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.lockfile import Stage
 from fashionboard.restore.git import Git, RestoreError
@@ -37,12 +37,12 @@ def settle(git: Git, root: Path, kept: Kept) -> None:
         path = root / name
         if path.is_symlink() and os.fsencode(path.readlink()) == wanted[0]:
             continue
-        private.check(root, path.parent)
+        no_links.check(root, path.parent)
         _keep_staged(git, path, kept, name, wanted)
-        if private.is_file(path) and path.read_bytes() in wanted:
+        if no_links.is_file(path) and path.read_bytes() in wanted:
             git.ask("reset", "--quiet", "HEAD", "--", name)
             continue
-        if private.is_file(path) and (not path.stat().st_size or _is_committed(git, name)):
+        if no_links.is_file(path) and (not path.stat().st_size or _is_committed(git, name)):
             path.unlink()
         elif os.path.lexists(path):
             kept.move(name)
@@ -85,7 +85,7 @@ def _stages(git: Git, file: str) -> list[Stage]:
 
 def _keep_staged(git: Git, path: Path, kept: Kept, name: str, wanted: Collection[bytes | None]) -> None:
     """Write the versions of a file that are in git's index alone, of a conflict those of both sides."""
-    known = {*wanted, path.read_bytes() if private.is_file(path) else None, b"", None}
+    known = {*wanted, path.read_bytes() if no_links.is_file(path) else None, b"", None}
     for number, what in ((0, "staged"), (2, "ours"), (3, "theirs")):
         content = git.content(f":{number}:./{name}")
         if content is not None and content not in known:
@@ -99,21 +99,21 @@ def outputs(git: Git, root: Path, kept: Kept) -> None:
     recorders = filter(lockfile.is_one, _listed(git))
     for output in {path for file in recorders for path in _outputs_of(git, file)}:
         path = root / output
-        private.check(root, path.parent)
+        no_links.check(root, path.parent)
         if path.is_symlink() and path.is_dir():
-            private.check(root, path)
+            no_links.check(root, path)
         for strange in _strange(path, folder):
             kept.move(os.path.relpath(strange, root))
     for name in status(root).found:
         path = root / name
-        if private.is_file(path) and path.stat().st_size and cache.find(_md5(path)) is None:
+        if no_links.is_file(path) and path.stat().st_size and cache.find(_md5(path)) is None:
             kept.move(name)
     _dvc(root, "checkout", "--quiet", "--force", "--allow-missing")
 
 
 def _strange(path: Path, cache: Path) -> Iterator[Path]:
     """Yield what no output of DVC's has: pipes and the like, and links that do not end in its cache."""
-    for each in (path, *path.rglob("*")) if private.is_folder(path) else (path,):
+    for each in (path, *path.rglob("*")) if no_links.is_folder(path) else (path,):
         mode = each.lstat().st_mode if os.path.lexists(each) else 0
         if stat.S_ISLNK(mode):
             if not Path(os.path.realpath(each)).is_relative_to(cache):

@@ -4,7 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
-from fashionboard.repository import keeping, private
+from fashionboard.repository import keeping, no_links
 
 
 class Kept:
@@ -26,7 +26,7 @@ class Kept:
             PathError: a link, or something else than a folder, lies on the way.
         """
         if self._folder is None:
-            parent = private.folder(self._root, *keeping.FOLDER, "kept")
+            parent = no_links.folder(self._root, *keeping.FOLDER, "kept")
             self._folder = _new(parent, time.strftime("%Y-%m-%dT%H-%M-%S"))
         return self._folder
 
@@ -37,9 +37,9 @@ class Kept:
             PathError: a link lies on the way.
         """
         path = self._root / name
-        private.check(self._root, path.parent)
+        no_links.check(self._root, path.parent)
         target = self._place(name)
-        if private.is_file(path) and path.stat().st_nlink > 1:
+        if no_links.is_file(path) and path.stat().st_nlink > 1:
             # another name of the same file may be an object of DVC's cache
             shutil.copy2(path, target)
             path.unlink()

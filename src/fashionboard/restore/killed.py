@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from fashionboard.repository import at_work, private
+from fashionboard.repository import at_work, no_links
 from fashionboard.repository.names import short
 from fashionboard.restore.git import Git, RestoreError
 from fashionboard.restore.kept import Kept
@@ -64,7 +64,7 @@ def unlock(git: Git) -> None:
     """Remove the lock files that a killed program has left in git's own folder; no git must be at work."""
     for folder in git.folders():
         for lock in [*folder.glob("*.lock"), *Path(folder, "refs").rglob("*.lock")]:
-            if private.is_file(lock):
+            if no_links.is_file(lock):
                 _remove_stale(lock)
 
 
@@ -161,7 +161,7 @@ def _here(git: Git, top: Path, path: str) -> list[bytes | None]:
     place = top / path
     if place.is_symlink():
         return [os.fsencode(place.readlink())]
-    if not private.is_file(place):
+    if not no_links.is_file(place):
         return [None]
     found = place.read_bytes()
     # the name alone: an object with other bytes than the stash's is none that is looked for
@@ -174,5 +174,5 @@ def forget(git: Git, root: Path) -> None:
     for ref in git.refs(*_RUN):
         git.ask("update-ref", "--no-deref", "-d", ref)
     git.ask("rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--", ARGUMENTS)
-    if private.is_file(root / ARGUMENTS):
+    if no_links.is_file(root / ARGUMENTS):
         (root / ARGUMENTS).unlink()

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from fashionboard.base.errors import FashionboardError, reason, visible
-from fashionboard.repository import at_work, keeping, private, rwlock
+from fashionboard.repository import at_work, keeping, no_links, rwlock
 from fashionboard.repository.lockfile import NAME as LOCK
 from fashionboard.restore import bringing, killed
 from fashionboard.restore.bringing import PARAMS
@@ -105,8 +105,8 @@ def restore(folder: Path) -> Restored:
 def _alone(root: Path) -> Iterator[None]:
     """Let no other one restore meanwhile, and none start while DVC is at work."""
     _refuse_links(root)
-    lock = private.folder(root, *keeping.FOLDER) / "restore.lock"
-    private.check(root, lock)
+    lock = no_links.folder(root, *keeping.FOLDER) / "restore.lock"
+    no_links.check(root, lock)
     # DVC takes a while to import
     from dvc.lock import LockError, make_lock
 
@@ -121,7 +121,7 @@ def _refuse_links(root: Path) -> None:
     """Refuse links on the way to what is removed at the end."""
     exps = root / ".dvc" / "tmp" / "exps"
     for path in (exps / "run" / "workspace", exps / "standalone" / "run", root / ARGUMENTS):
-        private.check(root, path)
+        no_links.check(root, path)
 
 
 def _restore(root: Path, kept: Kept) -> Restored:
@@ -192,10 +192,10 @@ def _sweep(root: Path) -> None:
     """Remove what nobody has written: half files, copies of experiments that no process works in."""
     for partial in root.joinpath(*keeping.FOLDER).glob(".*.partial"):
         number = re.fullmatch(r"\..*\.([0-9]{1,9})\.partial", partial.name)
-        if number and private.is_file(partial) and not psutil.pid_exists(int(number[1])):
+        if number and no_links.is_file(partial) and not psutil.pid_exists(int(number[1])):
             partial.unlink()
     exps = root / ".dvc" / "tmp" / "exps"
     alone = exps / "standalone"
     for folder in (exps / "run" / "workspace", *alone.glob("tmp*"), *alone.glob("run/*")):
-        if private.is_folder(folder) and not at_work.inside(folder):
+        if no_links.is_folder(folder) and not at_work.inside(folder):
             shutil.rmtree(folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fashionboard.base.errors import PathError, reason, visible
-from fashionboard.repository import keeping, private
+from fashionboard.repository import keeping, no_links
 from fashionboard.sources.transfer import Archive
 
 
@@ -30,7 +30,7 @@ def take(archive: Archive, packed: Path) -> bool:
 
 def keep(archive: Archive, packed: Path) -> None:
     """Keep the verified `archive` that is in the file `packed`, where there is a DVC repository and room."""
-    if not private.is_folder(keeping.root() / ".dvc"):
+    if not no_links.is_folder(keeping.root() / ".dvc"):
         return
     try:
         keeping.write(_name(archive), packed.read_bytes())

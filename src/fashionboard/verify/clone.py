@@ -21,7 +21,7 @@ import psutil
 
 from fashionboard.base import outputs
 from fashionboard.base.errors import FashionboardError, reason
-from fashionboard.repository import private
+from fashionboard.repository import no_links
 
 # -P: a file dvc.py in the repository is none of DVC
 DVC = [sys.executable, "-P", "-m", "dvc"]
@@ -106,7 +106,7 @@ def _is_abandoned(folder: Path) -> bool:
     """Tell whether a process of this user made this very folder, and has ended."""
     try:
         status = folder.lstat()
-        if not private.is_folder(folder) or not private.is_file(folder / _MARK):
+        if not no_links.is_folder(folder) or not no_links.is_file(folder / _MARK):
             return False
         mark = _MARKED.fullmatch((folder / _MARK).read_text(encoding="ascii"))
         if mark is None or int(mark[3]) != status.st_ino:
@@ -127,7 +127,7 @@ def follow_no_link(root: Path) -> None:
         PathError: there is one.
     """
     for name in ("tmp", "config.local", ".gitignore"):
-        private.check(root.resolve(), root / ".dvc" / name)
+        no_links.check(root.resolve(), root / ".dvc" / name)
 
 
 def reproduce(clone: Clone) -> str:

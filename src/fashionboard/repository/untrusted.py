@@ -14,7 +14,7 @@ from scmrepo.git import Git
 
 from fashionboard.base import yamltext
 from fashionboard.base.errors import BoardError, DataError, PathError
-from fashionboard.repository import private
+from fashionboard.repository import no_links
 
 # bytes that DVC may be given to read as YAML
 _MOST = 100_000_000
@@ -42,7 +42,7 @@ def repository(folder: Path) -> Repo:
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     root = Path(Repo.find_root(str(folder)))
-    private.check(root.resolve(), root / Repo.DVC_DIR / "tmp")
+    no_links.check(root.resolve(), root / Repo.DVC_DIR / "tmp")
     for name in (".dvc/config", ".dvc/config.local", ".dvcignore", ".gitignore"):
         if not is_plain(root / name):
             raise PathError(f"{root / name}: expected a file, found something else; remove it")

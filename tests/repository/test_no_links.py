@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fashionboard.base.errors import PathError
-from fashionboard.repository import private
+from fashionboard.repository import no_links
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def root(tmp_path: Path) -> Path:
     "path", ["r", "r/a/b", "r/a/b/new/x", "in", "in/b/x", "x/y", "r/a/../../in/b", "in/../x"]
 )
 def test_a_path_without_a_link_of_the_repositorys_may_be_used(root: Path, tmp_path: Path, path: str) -> None:
-    private.check(root, tmp_path / path)
+    no_links.check(root, tmp_path / path)
 
 
 @pytest.mark.parametrize(
@@ -29,22 +29,22 @@ def test_a_path_without_a_link_of_the_repositorys_may_be_used(root: Path, tmp_pa
 )
 def test_a_link_of_the_repositorys_is_refused(root: Path, tmp_path: Path, path: str) -> None:
     with pytest.raises(PathError, match=r"expected .*, found a symbolic link; remove it"):
-        private.check(root, tmp_path / path)
+        no_links.check(root, tmp_path / path)
 
 
 def test_folders_are_made_and_links_and_files_in_their_place_refused(root: Path) -> None:
-    assert private.folder(root, "a", "b", "c") == root / "a" / "b" / "c"
+    assert no_links.folder(root, "a", "b", "c") == root / "a" / "b" / "c"
     assert (root / "a" / "b" / "c").is_dir()
     (root / "file").touch()
     for names in (("a", "out", "x"), ("a", "nowhere"), ("file", "x")):
         with pytest.raises(PathError, match="; remove it"):
-            private.folder(root, *names)
+            no_links.folder(root, *names)
     assert not (root.parent / "x").exists() and not (root.parent / "nowhere").exists()
 
 
 def test_a_link_is_neither_a_folder_nor_a_file(root: Path) -> None:
     (root / "file").touch()
     (root / "link").symlink_to("file")
-    assert private.is_folder(root / "a") and not private.is_folder(root / "a" / "out")
-    assert private.is_file(root / "file") and not private.is_file(root / "link")
-    assert not private.is_file(root / "none") and not private.is_file(root / "a")
+    assert no_links.is_folder(root / "a") and not no_links.is_folder(root / "a" / "out")
+    assert no_links.is_file(root / "file") and not no_links.is_file(root / "link")
+    assert not no_links.is_file(root / "none") and not no_links.is_file(root / "a")

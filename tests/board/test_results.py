@@ -1,6 +1,7 @@
 import json
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import dvc.api
 import pytest
@@ -213,3 +214,28 @@ def test_stages_of_one_name_do_not_hide_each_other(tmp_path: Path) -> None:
     repository.git("add", "-A")
     repository.git("commit", "-qm", "two")
     assert read(repository).files.keys() == {f"train/{event.name}", f"train~2/{event.name}"}
+
+
+def test_one_damaged_commit_among_many_is_found_by_halves(
+    ran: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = ran.clone(tmp_path / "clone")
+    for number in range(16):
+        (clone.path / "number").write_text(str(number))
+        clone.git("add", "number")
+        clone.git("commit", "-qm", str(number))
+    commits = clone.git("rev-list", "--max-count=16", "HEAD").split()
+    tree = clone.git("rev-parse", f"{commits[5]}^{{tree}}").strip()
+    (clone.path / ".git" / "objects" / tree[:2] / tree[2:]).unlink()
+    git = Git(clone.path)
+    asked = Mock(wraps=git.files)
+    monkeypatch.setattr(git, "files", asked)
+    reader = Reader(git, Cache(ran.path / ".dvc" / "cache"))
+    records = reader.read(commits)
+    assert reader.failed == {commits[5]}
+    assert [commit for commit in commits if not records[commit].files] == [commits[5]]
+    # all, and twice four halves
+    assert asked.call_count == 9
+    # the damaged one alone is read again
+    reader.read(commits)
+    assert asked.call_count == 10

@@ -82,7 +82,7 @@ def rendered(markdown: str) -> str:
     return shown
 
 
-def test_a_card_is_text_alone(made: tuple[Git, list[str]]) -> None:
+def test_a_message_is_text_alone(made: tuple[Git, list[str]]) -> None:
     git, digests = made
     commit = Commits(git).read(digests)[digests[-1]]
     shown = rendered(message.markdown(commit))

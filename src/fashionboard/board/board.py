@@ -30,10 +30,12 @@ _NAMED = 3
 class _Read:
     """What was read of git and DVC's cache at one time.
 
-    refs: the commit of each ref by its name. records, said: by commit.
+    refs: the commit of each ref by its name. wanted: what is asked for; targets: those of it that are shown.
+    records, said: by commit.
     """
 
     refs: Mapping[str, str] = field(default_factory=dict)
+    wanted: Sequence[Target] = ()
     targets: Sequence[Target] = ()
     records: Mapping[str, Record] = field(default_factory=dict)
     said: Mapping[str, Commit] = field(default_factory=dict)
@@ -160,19 +162,19 @@ class Board:
     def _look(self, remote: Remote | None) -> None:
         """Read again what may have changed in git and in DVC's cache: all of it, or nothing."""
         refs, before = self._git.refs(), self._read or _Read()
-        targets = before.targets
+        wanted = before.wanted
         # `dvc gc` takes objects away
         lost = self._reader.forget(self._cache.lost())
         if self._read is None or refs != before.refs:
-            targets = revisions.select(self._git, self._request, gone=self._read is not None)
+            wanted = revisions.select(self._git, self._request, gone=self._read is not None)
             # what was seen running stays when it has ended, whatever it started from
-            known = {target.key for target in targets}
+            known = {target.key for target in wanted}
             ended = [key for key in self._watch.seen if key not in known]
-            targets += revisions.by_key(self._git, ended)
-        elif not (remote or lost or self._failed_of(targets) or any(map(self._cache.find, before.missing))):
+            wanted += revisions.by_key(self._git, ended)
+        elif not (remote or lost or self._failed_of(wanted) or any(map(self._cache.find, before.missing))):
             return
-        commits = [target.commit for target in targets]
-        read = _Read(refs, targets, self._reader.read(commits), self._commits.read(commits))
+        commits = [target.commit for target in wanted]
+        read = _Read(refs, wanted, wanted, self._reader.read(commits), self._commits.read(commits))
         self._read = self._without_copies(read) if self._request.all_commits else read
         if remote:
             self._answers = fetch.bring(remote, self._cache, self._read.missing, self._missing_anew)
@@ -188,7 +190,7 @@ class Board:
         """
         kept: list[Target] = []
         seen: set[frozenset[str]] = set()
-        for target in read.targets:
+        for target in read.wanted:
             record, failed = read.records[target.commit], target.commit in self._reader.failed
             shown = failed or record.files or record.missing
             new = shown and (record.outputs not in seen or not record.outputs)
@@ -196,7 +198,7 @@ class Board:
                 kept.append(target)
             if target.kind == "commit":
                 seen.add(record.outputs)
-        self.left_out = len(read.targets) - len(kept)
+        self.left_out = len(read.wanted) - len(kept)
         return replace(read, targets=kept, records={each.commit: read.records[each.commit] for each in kept})
 
     def _missing_anew(self) -> set[str]:

@@ -81,12 +81,7 @@ class Reader:
         ]
         # of others it stays known until they are read
         self.failed.difference_update(new)
-        try:
-            self._read(new)
-        except Exception:
-            # one of them is damaged in a way that git, DVC or the disk has words for: which?
-            for each in new:
-                self._try(each)
+        self._try(new)
         return {each: self._records[each] for each in commits}
 
     def forget(self, lost: Collection[Path]) -> bool:
@@ -102,10 +97,17 @@ class Reader:
             del self._arranged[key]
         return bool(records)
 
-    def _try(self, commit: str) -> None:
+    def _try(self, commits: list[str]) -> None:
         try:
-            self._read([commit])
+            self._read(commits)
         except Exception as error:
+            if len(commits) > 1:
+                # one of them is damaged in a way that git, DVC or the disk has words for: which?
+                half = len(commits) // 2
+                self._try(commits[:half])
+                self._try(commits[half:])
+                return
+            (commit,) = commits
             self.failed.add(commit)
             known = self._records.get(commit, Record())
             self._records[commit] = replace(known, unread=(f"cannot be read ({errors.reason(error)})",))

@@ -15,7 +15,7 @@ _LONG = 4096
 
 @dataclass(frozen=True)
 class Declared:
-    """Which paths a dvc.yaml declares as metrics: patterns by stage, and those of the whole file.
+    """What a dvc.yaml declares: the paths of metrics, as patterns by stage and of the whole file.
 
     folders: the working directories of stages that have one, from which their paths are told.
     parameters: the files that hold parameters for the whole dvc.yaml, whether a stage reads them or not.
@@ -63,17 +63,17 @@ def _may_lie_in(folder: str, patterns: tuple[str, ...]) -> bool:
 
 
 def declared(text: str) -> Declared:
-    """Return the metrics that `text`, that of a dvc.yaml, declares; `${...}` stands for anything.
+    """Return what `text`, that of a dvc.yaml, declares; `${...}` stands for anything.
 
     Raises:
         DataError: it is not a dvc.yaml.
     """
     try:
-        declared = yamltext.load(text) or {}
-        stages = {name: each.get("do") or each for name, each in (declared.get("stages") or {}).items()}
+        read = yamltext.load(text) or {}
+        stages = {name: each.get("do") or each for name, each in (read.get("stages") or {}).items()}
         by_stage = {name: _patterns(each.get("metrics")) for name, each in stages.items()}
         folders = {name: str(each["wdir"]) for name, each in stages.items() if each.get("wdir")}
-        tops = [_patterns(declared.get(kind)) for kind in ("metrics", "params")]
+        tops = [_patterns(read.get(kind)) for kind in ("metrics", "params")]
         return Declared(by_stage, tops[0], folders, tops[1])
     except yamltext.DAMAGED:
         raise DataError("dvc.yaml: expected stages and metrics, found something else") from None

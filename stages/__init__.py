@@ -13,10 +13,14 @@ from pathlib import Path
 # DVC runs experiments in copies of the repository: each must import its own code, not an installed one
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-if any(importlib.util.find_spec(name) is None for name in ("psutil", "pydantic", "tensorboard", "torch")):
+# tests/test_extras.py holds this to what the stages import
+_NEEDED = "PIL matplotlib numpy psutil pydantic requests ruamel safetensors sklearn tensorboard torch tqdm"
+_missing = [name for name in _NEEDED.split() if importlib.util.find_spec(name) is None]
+if _missing:
     sys.exit(
-        f"error: expected a Python with this project's requirements, found {sys.executable}; "
-        "use `source .venv/bin/activate` first, or `make repro`"
+        f"error: expected a Python with this project's requirements, found {sys.executable} without "
+        f"{', '.join(_missing)}; use `source .venv/bin/activate` first, or `make repro`, or "
+        "`pip install '.[pipeline]'`"
     )
 
 # a person's own settings must not reach a figure, nor their faults a stage

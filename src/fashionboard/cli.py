@@ -1,7 +1,9 @@
 """The command `fashionboard`: parses, calls the library, prints."""
 
 import argparse
+import importlib.util
 import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -246,6 +248,12 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _predict(arguments: argparse.Namespace) -> None:
+    # before a picture is opened
+    if importlib.util.find_spec("torch") is None:
+        raise errors.ExtraError(
+            f"predict: expected PyTorch, found no torch; install it, in a checkout of fashionboard: "
+            f"{shlex.quote(sys.executable)} -m pip install '.[predict]'"
+        )
     arithmetic.prepare()
     # numpy and Pillow take a while to import: not for --help
     from fashionboard.predict import session

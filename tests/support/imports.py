@@ -1,6 +1,8 @@
-"""Which files of this project a stage imports, read from the code without running it."""
+"""What a file of this project imports, of it and of others, read from the code without running it."""
 
 import ast
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -22,6 +24,13 @@ def project_files(root: Path, script: Path) -> set[str]:
 def files(root: Path, path: Path) -> list[Path]:
     """Return the files under `root` that `path` itself imports."""
     return [found for module in _imported(path) for found in _files(root, module)]
+
+
+def others(root: Path, scripts: Iterable[Path]) -> set[str]:
+    """Name the modules, without their inner ones, that `scripts` need of other projects."""
+    needed = {root / name for script in scripts for name in project_files(root, script)}
+    modules = {module.partition(".")[0] for path in needed for module in _imported(path)}
+    return modules - sys.stdlib_module_names - {"fashionboard", "stages"}
 
 
 def _imported(path: Path) -> set[str]:

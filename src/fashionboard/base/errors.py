@@ -36,6 +36,10 @@ class TrainingError(FashionboardError):
     """Training cannot start or cannot go on with these parameters."""
 
 
+class ExtraError(FashionboardError):
+    """A package is missing that only an extra of pyproject.toml brings."""
+
+
 class BoardError(FashionboardError):
     """There is nothing that the board could show, or no way to show it."""
 

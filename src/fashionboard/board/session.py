@@ -147,9 +147,10 @@ def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterab
         print(f"port {options.port} is in use, so this is on {port}", file=sys.stderr)
     served = server.serve(shown.folder, options.host, port, options.tensorboard, title, lambda: one.groups)
     shown.served = served.runs
-    print(f"TensorBoard is at {served.address} until Ctrl-C", flush=True)
     told = set(notes())
     try:
+        # from here on Ctrl-C is how it ends
+        print(f"TensorBoard is at {served.address} until Ctrl-C", flush=True)
         while True:
             time.sleep(_POLL)
             before = one.groups

@@ -51,6 +51,19 @@ def test_where_the_repository_lies_does_not_matter(folder: Path) -> None:
     assert inputs.key("a", SETTINGS, moved) == before
 
 
+def test_no_order_of_deps_or_of_files_in_a_folder_matters(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "data" / "y").touch()
+    before = inputs.key("a", SETTINGS, folder)
+    declared, listed = folder / "dvc.yaml", Path.rglob
+    declared.write_text(declared.read_text().replace("[data, code.py]", "[code.py, data]"))
+    assert inputs.key("a", SETTINGS, folder) == before
+    # as another file system may list them
+    monkeypatch.setattr(Path, "rglob", lambda *arguments: reversed(list(listed(*arguments))))
+    assert inputs.key("a", SETTINGS, folder) == before
+
+
 @pytest.mark.parametrize("path", ["${raw}", "nosuch"])
 def test_a_dependency_that_is_not_there_is_named(folder: Path, path: str) -> None:
     declared = folder / "dvc.yaml"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import colormaps, rc_context, rcParams
 from matplotlib.colors import to_rgb
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from fashionboard.data.dataset import CLASSES, Images
@@ -74,6 +75,30 @@ def test_labels_are_the_rows_of_a_confusion() -> None:
     picture = diagrams.confusion(counts, CLASSES, "title")
     rows, columns = np.nonzero((picture == colormaps["cividis"](1.0, bytes=True)[:3]).all(axis=2))
     assert rows.max() < picture.shape[0] / 3 and columns.min() > picture.shape[1] * 2 / 3
+
+
+def test_a_cell_of_a_confusion_has_its_number_and_the_shade_of_its_share_of_the_row(
+    drawn_as: list[Figure],
+) -> None:
+    counts = np.zeros((3, 3), np.int64)
+    counts[0, :2], counts[2, 1] = (1, 3), 5
+    diagrams.confusion(counts, CLASSES[:3], "title")
+    (figure,) = drawn_as
+    (image,) = figure.axes[0].images
+    assert np.asarray(image.get_array()).tolist() == [[0.25, 0.75, 0], [0, 0, 0], [0, 1, 0]]
+    numbers = {text.get_position(): text.get_text() for text in texts(figure) if text.get_text().isdigit()}
+    assert numbers == {(column, row): str(count) for (row, column), count in np.ndenumerate(counts)}
+
+
+def test_a_bar_is_as_long_as_there_are_images_of_its_class(drawn_as: list[Figure]) -> None:
+    examples.class_balance(np.repeat(np.arange(3), [4, 0, 5]), np.arange(2), CLASSES[:3])
+    (figure,) = drawn_as
+    lengths = {
+        bars.get_label(): [bar.get_width() for bar in bars.patches]
+        for bars in figure.axes[0].containers
+        if isinstance(bars, BarContainer)
+    }
+    assert lengths == {"train": [4, 0, 5], "test": [1, 1, 0]}
 
 
 @pytest.fixture

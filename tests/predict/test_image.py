@@ -77,6 +77,16 @@ def test_sharpening_adds_what_a_gaussian_takes_away(images: Images) -> None:
     assert np.abs(converted.pixels - expected.numpy()).max() <= 0.5 + 1e-4
 
 
+def test_colours_become_the_grey_that_pillow_makes_of_them() -> None:
+    page = Image.new("RGB", (100, 100), "white")
+    for number, colour in enumerate(("#f00", "#0f0", "#00f", "#840")):
+        ImageDraw.Draw(page).rectangle((22, 22 + 14 * number, 77, 35 + 14 * number), fill=colour)
+    # seven rows each: in the middle, sharpening changes nothing
+    found = image.convert(page).pixels[[3, 10, 17, 24], 14].astype(int)
+    expected = 255 - np.asarray(page.convert("L"), int)[[29, 43, 57, 71], 50]
+    assert found == pytest.approx(expected, abs=1)
+
+
 def test_an_enlarged_image_of_the_data_set_is_recognised_as_itself(images: Images) -> None:
     """Nearest of 60 by pixels, which no net has a part in."""
     known = np.stack([image.convert(on_page(each, 40, scale=10)).pixels for each in images.pixels[:60]])

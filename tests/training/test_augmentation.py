@@ -45,6 +45,9 @@ def test_a_seed_and_an_epoch_of_its_own() -> None:
     drawn = {(s, e): augmentation.draw(20, s, e).numpy().tobytes() for s in (0, 1) for e in (0, 1)}
     assert len(set(drawn.values())) == 4
     assert augmentation.draw(20, 0, 1).numpy().tobytes() == drawn[0, 1]
+    # nor that of the images' order
+    of_order = np.random.default_rng([0, 0]).integers([0, -2, -2], [2, 3, 3], (20, 3))
+    assert drawn[0, 0] != of_order.tobytes()
 
 
 @pytest.mark.parametrize("batch_size", [7, 64, 6000])

@@ -13,7 +13,9 @@ from fashionboard.data.dataset import Images
 from fashionboard.network import compute, nets
 from fashionboard.network.nets import Network
 from fashionboard.training import augmentation, loop, validation
+from fashionboard.training.best import Best
 from fashionboard.training.progress import Report
+from fashionboard.training.validation import Score
 from tests.support.settings import MODERN, settings
 
 
@@ -158,6 +160,7 @@ def modern(**changes: object) -> Train:
     return settings(**{**MODERN, "log_every": 1, **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "cosine"}, {"batch_size": 199}])
 def test_a_plain_loop_gives_the_same_bits_with_all_options(
     images: Images, changes: dict[str, object]
@@ -240,6 +243,18 @@ def test_the_weights_that_are_kept_are_those_of_their_report(images: Images, kee
     expected = weights[best if keep == "best" else -1]
     for name, tensor in trainer.kept().state_dict().items():
         assert torch.equal(tensor, expected[name])
+
+
+def test_of_equal_losses_the_first_weights_are_kept() -> None:
+    # as `progress.summary` tells which step's they are
+    net = nets.initial(0)
+    first = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    best = Best(net)
+    for _ in range(2):
+        best.update(Score(loss=1.0, accuracy=0.5))
+        net.get_parameter("fc3.bias").data.add_(1)
+    best.restore()
+    assert all(torch.equal(tensor, first[name]) for name, tensor in net.state_dict().items())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

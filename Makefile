@@ -1,5 +1,13 @@
-# Every target sets up what it needs. PYTHON names the interpreter that .venv is made with.
+# Every target sets up what it needs. PYTHON names the interpreter that .venv is made with. TORCH_INDEX names an index
+# of PyTorch's wheels for the CPU: then no NVIDIA package is installed.
 PYTHON ?= python3
+# a later call without it means the same; `TORCH_INDEX=` on the command line goes back
+NAMED := $(shell cat .venv/.torch-index 2>/dev/null)
+ifneq ($(origin TORCH_INDEX),command line)
+TORCH_INDEX := $(or $(TORCH_INDEX),$(NAMED))
+endif
+# what only torch's build for NVIDIA's cards needs
+CUDA := nvidia-.*|cuda-.*|triton
 SHELL := /bin/bash
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -9,8 +17,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # a killed DVC may have left its lock file empty: each later command would fail
 MEND := @fashionboard restore --lock
+# a file's tests share what they have made
+WORKERS := --numprocesses 2 --dist loadfile
 
-.PHONY: help setup repro demo restore verify board bench bench-board screenshots torture checks damage soak emulate test lint tensorboard
+.PHONY: help setup repro demo restore verify board bench bench-board screenshots torture checks damage soak emulate mutants test test-all lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,12 +28,29 @@ help: ## list the targets
 
 setup: $(READY) ## create .venv with the pinned requirements and this package
 
+# another index than .venv was made with: make it anew
+ifneq ($(TORCH_INDEX),$(NAMED))
+.PHONY: $(INSTALLED)
+endif
+
+$(INSTALLED): export TORCH_INDEX := $(TORCH_INDEX)
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: expected Python 3.11 or newer, found $$($(PYTHON) --version 2>&1); name one: make PYTHON=python3.11 ..." >&2; exit 1; }
+ifeq ($(TORCH_INDEX),)
 	@echo "Setting up .venv: about 6 GB, mostly torch; a few minutes, once."
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --quiet --requirement requirements.txt
+else
+	@echo "Setting up .venv with torch from TORCH_INDEX, without NVIDIA's packages; a few minutes, once."
+	@$(PYTHON) -m venv --clear .venv
+	@printf '%s\n' "$$TORCH_INDEX" > .venv/.torch-index
+	@grep -E '^(torch|torchvision)==' requirements.txt > .venv/torch.txt
+	@grep -Ev '^(torch|torchvision|$(CUDA))==' requirements.txt > .venv/others.txt
+	@$(BIN)/python -m pip install --quiet --quiet --no-deps --index-url "$$TORCH_INDEX" --requirement .venv/torch.txt || \
+		{ echo "error: expected torch and torchvision in the index TORCH_INDEX, found what is said above; name another: make setup TORCH_INDEX=URL, or none: make setup TORCH_INDEX=" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --quiet --requirement .venv/others.txt
+endif
 	@touch $@
 
 $(READY): $(INSTALLED) pyproject.toml
@@ -65,8 +92,11 @@ screenshots: $(READY) ## make the README's pictures again, in a real browser
 torture: $(READY) ## kill stages and DVC at 200 random moments each; run it in 10 different surroundings
 	@KILLS=200 RUNS=10 FUZZED=5000 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py tests/test_fuzzed.py
 
-test: $(READY) ## run all tests
-	@pytest --numprocesses 2 --dist loadfile
+test: $(READY) ## run the tests that are quick: each module and a whole pipeline; 3 minutes
+	@pytest $(WORKERS) -m "not slow"
+
+test-all: $(READY) ## run all tests
+	@pytest $(WORKERS)
 
 checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories, the pages
 	@pytest --numprocesses 2 tests/check_emulated.py tests/check_damaged.py tests/check_docs.py
@@ -79,6 +109,9 @@ soak: $(READY) ## let everything happen to a repository for ten minutes while a 
 
 emulate: $(READY) ## run the stages on emulated processors of both vendors and compare every byte
 	@pytest --numprocesses 2 tests/check_emulated.py
+
+mutants: $(READY) ## make 20 faults in a copy of the code, one at a time, and see that a test finds each
+	@python -m scripts.mutants
 
 lint: $(READY) ## check style and types
 	@ruff check

@@ -1,4 +1,4 @@
-"""Damaged repositories, as many as DAMAGED says, end in no traceback; not collected by `make test`."""
+"""Damaged repositories, as many as DAMAGED says, end in no traceback; not collected by `make test-all`."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Every command of README and docs/ runs as written, page by page; not collected by `make test`.
+"""Every command of README and docs/ runs as written, page by page; not collected by `make test-all`.
 
 On a small drawn data set, so that each takes seconds.
 """
@@ -36,9 +36,12 @@ _PAGES = [
 ]
 # tests/test_killed.py and tests/test_restore*.py follow the page on trouble; the others have no commands
 _ELSEWHERE = {"docs/trouble.md", "docs/trust.md", "docs/layout.md", "docs/tutorial.md"}
-# this runs within the first; the second takes minutes of training, of which one pass is enough here
+# the first runs this; of the second's minutes of training, one pass is enough here; tests/test_setup.py and
+# tests/test_extras.py install, which would change the environment that is borrowed here
 _INSTEAD = {
     "make test": "true",
+    "make setup TORCH_INDEX=URL": "true",
+    "pip install .": "true",
     "-S train.epochs=16": "-S train.epochs=1",
 }
 _SERVES = re.compile(r"^(make (board|tensorboard)|fashionboard board\b)")
@@ -106,7 +109,8 @@ def _borrow_environment(venv: Path) -> None:
     """Make `venv` one that is set up, with the packages of the one that runs the tests."""
     venv.mkdir(parents=True)
     for each in _VENV.iterdir():
-        if not each.name.startswith("."):
+        # the index that torch came from is part of what is set up
+        if not each.name.startswith(".") or each.name == ".torch-index":
             (venv / each.name).symlink_to(each)
     for mark in (".installed", ".ready"):
         (venv / mark).touch()

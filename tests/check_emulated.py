@@ -1,4 +1,4 @@
-"""The same bytes on processors of both vendors, emulated; takes minutes, so not collected by `make test`."""
+"""The same bytes on processors of both vendors, emulated; minutes long, so not in `make test-all`."""
 
 import json
 import os

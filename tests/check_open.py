@@ -1,6 +1,6 @@
 """A board that stays open while everything happens to its repository shows in the end what a new one shows.
 
-Takes as many seconds as SECONDS says, so not collected by `make test`.
+Takes as many seconds as SECONDS says, so not collected by `make test-all`.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What `make repro` left in this workspace, on the real data; not collected by `make test`."""
+"""What `make repro` left in this workspace, on the real data; not collected by `make test-all`."""
 
 import json
 from pathlib import Path

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 # a uid that no machine has a name for; the rights let it read the interpreter of another user
 _NOBODY = (
     *("setpriv", "--reuid", "4242424", "--regid", "4242424", "--clear-groups"),

@@ -177,6 +177,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_damaged_file_is_read_or_refused_in_one_line(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch, kind: str

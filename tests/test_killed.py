@@ -23,6 +23,8 @@ from tests.support.killing import (
 )
 from tests.support.repository import Repository, stages_run
 
+pytestmark = pytest.mark.slow
+
 # `make torture` sets more
 KILLS = int(os.environ.get("KILLS", "20"))
 KILLS_OF_DVC = int(os.environ.get("KILLS", "8"))

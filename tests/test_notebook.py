@@ -8,6 +8,8 @@ from nbclient import NotebookClient
 
 from tests.support.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def no_server_stays(finished: Repository) -> Iterator[None]:

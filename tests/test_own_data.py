@@ -15,6 +15,8 @@ from fashionboard.network import checkpoint
 from tests.support import folders
 from tests.support.repository import Repository, stages_run
 
+pytestmark = pytest.mark.slow
+
 ALL = ["download", "visualize", "embed", "train", "evaluate"]
 # DVC would take the names of the second and third for a path in a plot's data, or for two columns
 THREE = ("cat", "dog.wolf/fox", "Größe, [2]")

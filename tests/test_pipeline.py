@@ -228,6 +228,7 @@ def test_nothing_runs_again_when_nothing_changed(playground: Repository) -> None
     assert stages_run(playground.dvc("repro")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -251,6 +252,7 @@ def test_only_what_changed_runs_and_changing_back_runs_nothing(
     assert (changing.path / "dvc.lock").read_bytes() == lock
 
 
+@pytest.mark.slow
 def test_an_experiment_of_one_stage_needs_nothing_of_the_others(finished: Repository, tmp_path: Path) -> None:
     clone = finished.clone(tmp_path / "clone", cache="none")
     output = clone.dvc("exp", "run", "-n", "other", "-S", "data.drawn.seed=1", "download")
@@ -258,6 +260,7 @@ def test_an_experiment_of_one_stage_needs_nothing_of_the_others(finished: Reposi
     assert "other" in clone.dvc("exp", "list", "--name-only")
 
 
+@pytest.mark.slow
 def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repository, root: Path) -> None:
     output = changing.dvc("exp", "run", "-n", "faster", "-S", "train.lr=0.02")
     assert stages_run(output) == ["train", "evaluate"]
@@ -279,6 +282,7 @@ def test_an_experiment_changes_one_value_and_can_be_compared(changing: Repositor
     assert not {name for name in header if name.split(".")[-1] in ("macro", *CLASSES)}
 
 
+@pytest.mark.slow
 def test_all_options_of_the_training_go_through_the_pipeline(changing: Repository) -> None:
     options = {**MODERN, "validation": 50, "keep": "best", "log_every": 5}
     changes = [part for name, value in options.items() for part in ("-S", f"train.{name}={value}")]
@@ -309,6 +313,7 @@ def test_all_options_of_the_training_go_through_the_pipeline(changing: Repositor
     assert any(node.name.startswith("Cnn/Block[block1]/Conv2d[conv]") for node in events.Graph().node)
 
 
+@pytest.mark.slow
 def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
     """The experiment's code must not come from another checkout, such as an editable install."""
     code = changing.path / "src" / "fashionboard" / "figures" / "card.py"
@@ -321,6 +326,7 @@ def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
     assert b"MARKED" in card.tensor_proto.string_val[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "line"),
     [
@@ -350,6 +356,7 @@ def test_a_bad_parameter_is_one_line_and_all_comes_back(changing: Repository, ch
     assert "up to date" in changing.dvc("status")
 
 
+@pytest.mark.slow
 def test_a_model_of_something_else_is_refused(changing: Repository) -> None:
     (changing.path / "models" / "net.safetensors").unlink()
     (changing.path / "models" / "net.safetensors").write_bytes(b"something else")
@@ -359,6 +366,7 @@ def test_a_model_of_something_else_is_refused(changing: Repository) -> None:
     assert line.startswith("error: models/net.safetensors: expected a safetensors file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["portable", "native"])
 @pytest.mark.parametrize("stage", ["train", "evaluate"])
 def test_a_stage_computes_with_the_arithmetic_that_its_parameters_say(

@@ -22,6 +22,8 @@ from fashionboard.network import checkpoint, nets
 from tests.support import folders, rendered
 from tests.support.repository import Repository
 
+pytestmark = pytest.mark.slow
+
 ALL = ("download", "visualize", "embed", "train", "evaluate")
 # Persian with a zero-width non-joiner, an emoji with a joiner, a no-break space, what Markdown and CSV know
 WRITTEN = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", '**b**, "c" | `d` <i>')

@@ -14,7 +14,10 @@ from tests.support import ssh
 from tests.support.repository import Repository, stages_run
 from tests.support.servers import board, eventually, get, rows
 
-pytestmark = pytest.mark.skipif(ssh.SSHD is None, reason="no OpenSSH server: apt-get install openssh-server")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(ssh.SSHD is None, reason="no OpenSSH server: apt-get install openssh-server"),
+]
 
 EXPERIMENTS = {"faster": "train.lr=0.002", "heavier": "train.momentum=0.5", "finer": "evaluate.thresholds=40"}
 

@@ -73,6 +73,7 @@ def test_the_projector_has_columns_and_thumbnails(finished: Repository) -> None:
         assert np.array_equal(points, np.loadtxt(folder / "tensors.tsv", np.float32))
 
 
+@pytest.mark.slow
 def test_every_run_shows_without_a_restart(tmp_path: Path, root: Path) -> None:
     repository = Repository.create(tmp_path / "repository", root)
     runs = repository.path / "runs"

@@ -74,6 +74,7 @@ def test_portable_arithmetic_is_avx2(expected: str) -> None:
     assert all(f'"{name}": "{value}"' in expected for name, value in settings.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_setting_of_a_person_reaches_it(root: Path, expected: str, name: str) -> None:
     assert computed(root, "portable", **{name: HOSTILE[name]}) == expected
@@ -89,6 +90,7 @@ def test_what_glibc_was_told_is_undone_by_starting_anew(root: Path, expected: st
     assert computed(root, "portable", GLIBC_TUNABLES=NO_FMA) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 def test_what_an_early_import_has_read_is_undone_by_starting_anew(
     root: Path, tmp_path: Path, expected: str, library: str
@@ -99,6 +101,7 @@ def test_what_an_early_import_has_read_is_undone_by_starting_anew(
     assert computed(root, "portable", **others, PYTHONPATH=str(tmp_path)) == expected
 
 
+@pytest.mark.slow
 def test_native_arithmetic_is_what_torch_has_here(root: Path) -> None:
     plain = "import torch; print(torch.backends.cpu.get_cpu_capability())"
     environment = without_settings(os.environ)

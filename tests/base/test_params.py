@@ -122,6 +122,7 @@ def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path: Path, conten
         params.load(path)
 
 
+@pytest.mark.slow
 def test_many_faults_are_counted_and_long_values_cut(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("".join(f"k{n}: [{'1, ' * 1000}]\n" for n in range(100)))

@@ -64,6 +64,7 @@ with EventWriter(pathlib.Path(r"{tmp_path}"), "0123456789abcdef") as events:
     assert [path.name for path in tmp_path.iterdir()] == ["whole.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["runner", "shell"])
 @pytest.mark.parametrize(
     "busy", ["time.sleep(60)", "ctypes.PyDLL(None).sleep(60)"], ids=["idle", "holding the GIL"]

@@ -340,6 +340,7 @@ def test_what_git_keeps_is_shown_by_the_board(tmp_path: Path) -> None:
     assert repository.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", [True, False])
 def test_an_experiment_without_parameters_has_a_row(tmp_path: Path, fast: bool) -> None:
     """With its metrics, beside one that has parameters and alone; so has a commit that is asked for."""

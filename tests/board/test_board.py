@@ -18,6 +18,8 @@ from fashionboard.data.dataset import CLASSES
 from tests.support.repository import Repository
 from tests.support.servers import board, content, eventually, get, rows
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENTS = {"lr-0.01": 0.01, "tiny": 1e-5}
 
 

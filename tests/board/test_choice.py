@@ -71,6 +71,7 @@ def names(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.split()[0] for line in done.stdout.splitlines()[1:-1]]
 
 
+@pytest.mark.slow
 def test_conditions_choose_and_an_order_sorts(many: Repository) -> None:
     done = call(many.path, "--no-serve", "--where", "loss<0.4", "--where", "train.lr>=0.2", "--sort", "-loss")
     assert names(done) == ["日本", "lr-b", "workspace"]
@@ -140,6 +141,7 @@ def test_what_was_said_is_in_the_text_tab(many: Repository, fast: str) -> None:
         assert "main" not in get(served.address, "plugin/scalars/tags")
 
 
+@pytest.mark.slow
 def test_a_window_bears_the_name_of_its_repository_and_revisions(many: Repository) -> None:
     def title(*arguments: str) -> str:
         with board(many.path, *arguments) as served:
@@ -151,6 +153,7 @@ def test_a_window_bears_the_name_of_its_repository_and_revisions(many: Repositor
     assert title("main", "--", "--window_title=mine") == "mine"
 
 
+@pytest.mark.slow
 def test_a_pattern_stays_live(many: Repository, tmp_path: Path) -> None:
     clone = many.clone(tmp_path / "clone")
     clone.git("branch", "lr-0")
@@ -160,6 +163,7 @@ def test_a_pattern_stays_live(many: Repository, tmp_path: Path) -> None:
         eventually(lambda: {"lr-later", "lr-later/train"} <= set(get(served.address, "runs")), True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", ["true", "false"])
 def test_a_board_waits_for_the_first_run(tmp_path: Path, fast: str) -> None:
     repository = plain(tmp_path / "r")
@@ -177,6 +181,7 @@ def test_a_board_waits_for_the_first_run(tmp_path: Path, fast: str) -> None:
         eventually(lambda: get(served.address, "plugin/scalars/tags").get("main/train") is not None, True)
 
 
+@pytest.mark.slow
 def test_nothing_is_awaited_where_nothing_can_come(tmp_path: Path) -> None:
     repository = plain(tmp_path / "r")
     (repository.path / "dvc.yaml").unlink()
@@ -185,6 +190,7 @@ def test_nothing_is_awaited_where_nothing_can_come(tmp_path: Path) -> None:
     assert "expected a revision, found 'mian'" in refusal(repository.path, "mian")
 
 
+@pytest.mark.slow
 def test_a_thousand_that_are_not_in_the_cache_are_one_line(many: Repository, tmp_path: Path) -> None:
     clone = many.clone(tmp_path / "clone")
     for number in range(2):

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.damage import Damaged, look, whole
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Damaged:

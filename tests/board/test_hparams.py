@@ -48,6 +48,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return repository
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", ["true", "false"])
 def test_the_rows_are_dvcs_and_hold_what_runs_have_logged(repository: Repository, fast: str) -> None:
     with board(repository.path, "--", f"--load_fast={fast}") as served:

@@ -68,6 +68,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damage_is_told_and_forgotten_when_it_is_mended(
     copy: Repository, name: str, tmp_path: Path
@@ -97,6 +98,7 @@ def test_a_damage_is_told_and_forgotten_when_it_is_mended(
         assert one.unread == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_board_that_opens_says_it_in_a_line(copy: Repository, name: str, tmp_path: Path) -> None:
     damage, told = DAMAGES[name]
@@ -141,6 +143,7 @@ def test_a_missing_tree_hides_one_commit_alone(copy: Repository, tmp_path: Path)
         assert line.startswith("damaged (") and line.count("git lacks") == 1
 
 
+@pytest.mark.slow
 def test_a_commit_that_comes_while_it_cannot_be_read_is_read_later(copy: Repository, tmp_path: Path) -> None:
     with View(tmp_path / "view") as view:
         one = opened(copy, view)
@@ -192,6 +195,7 @@ def test_a_list_that_names_a_file_and_a_folder_alike(copy: Repository, tmp_path:
         assert len(list((tmp_path / "view" / "workspace").rglob("*tfevents*"))) == 1
 
 
+@pytest.mark.slow
 def test_a_repository_that_goes_away_for_a_while(copy: Repository) -> None:
     with board(copy.path) as served:
 
@@ -238,6 +242,7 @@ def test_a_folder_without_permission(copy: Repository, closed: str, said: str) -
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_tried_again(copy: Repository, tmp_path: Path) -> None:
     """On a disk of 16 pages of its own, which only this process sees."""
     if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
@@ -295,6 +300,7 @@ def test_an_unknown_error_at_the_start_is_a_line(copy: Repository, tmp_path: Pat
             one.update()
 
 
+@pytest.mark.slow
 def test_nothing_is_made_where_a_repository_was(copy: Repository, tmp_path: Path) -> None:
     with board(copy.path) as served:
         copy.path.rename(tmp_path / "moved")

@@ -15,6 +15,8 @@ from tests.support.plain import plain
 from tests.support.repository import Repository
 from tests.support.servers import Served, board, eventually, get, rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:

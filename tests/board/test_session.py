@@ -45,6 +45,7 @@ def refusal(folder: Path, *arguments: str, **environment: str) -> str:
     return done.stderr.removeprefix("error: ").strip()
 
 
+@pytest.mark.slow
 def test_an_unknown_revision(ran: Repository) -> None:
     assert refusal(ran.path, "mian") == "expected a revision, found 'mian'; did you mean main?"
     assert not list((ran.path / ".dvc" / "tmp" / "fashionboard" / "board").glob("*"))
@@ -69,6 +70,7 @@ def test_a_machine_without_git(ran: Repository, tmp_path: Path) -> None:
     assert "git" in refusal(ran.path, PATH=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_no_event_files_anywhere(tmp_path: Path) -> None:
     repository = plain(tmp_path / "r")
     said = refusal(repository.path, "--no-serve")
@@ -191,6 +193,7 @@ def test_the_table_goes_where_it_is_told(ran: Repository, tmp_path: Path) -> Non
     assert (tmp_path / "pipe").is_fifo()
 
 
+@pytest.mark.slow
 def test_a_revision_that_is_removed_while_the_board_is_open(ran: Repository, tmp_path: Path) -> None:
     clone = ran.clone(tmp_path / "clone")
     clone.git("branch", "other")
@@ -200,6 +203,7 @@ def test_a_revision_that_is_removed_while_the_board_is_open(ran: Repository, tmp
         assert served.process.poll() is None
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_tensorboard_starts_is_no_error(ran: Repository) -> None:
     for seconds in (0.9, 1.2, 1.5, 1.8):
         command = [PROGRAM, "board", "--port", "0"]

@@ -10,6 +10,8 @@ from tests.support.plain import fixed
 from tests.support.repository import Repository
 from tests.support.servers import board, eventually, get, rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:

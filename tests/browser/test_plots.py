@@ -17,7 +17,7 @@ from tests.browser.panels import REPORTS, probabilities_and_labels
 from tests.support.repository import Repository
 from tests.support.servers import files
 
-pytestmark = pytest.mark.skipif(MISSING and "CI" not in os.environ, reason=REASON)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING and "CI" not in os.environ, reason=REASON)]
 
 _SCRIPT = re.compile(r'<script[^>]*src="(https://[^"]+)"[^>]*></script>')
 # the page keeps no hold of what it draws: this does

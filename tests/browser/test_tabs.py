@@ -25,7 +25,7 @@ from tests.support.repository import Repository
 from tests.support.servers import board, tensorboard
 
 # where everything must run, a missing browser is a failure
-pytestmark = pytest.mark.skipif(MISSING and "CI" not in os.environ, reason=REASON)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING and "CI" not in os.environ, reason=REASON)]
 
 Panel = Callable[[Page, Path], None]
 PANELS = (

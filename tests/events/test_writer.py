@@ -177,6 +177,7 @@ def test_hparams_are_those_of_torchs_writer(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from tests.events import test_writer as t; "

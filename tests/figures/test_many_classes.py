@@ -54,6 +54,7 @@ def boxes(figure: Figure) -> Iterator[tuple[Text, Bbox]]:
             yield text, text.get_window_extent(canvas.get_renderer())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", CLASSES)
 def test_no_text_is_cut_none_overlaps_and_every_class_is_named(

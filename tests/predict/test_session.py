@@ -108,6 +108,7 @@ def test_what_cannot_be_read_is_a_line_each_and_the_others_are_done(
     assert "blank.png: expected something on a plain background, found one colour alone" in done.stderr
 
 
+@pytest.mark.slow
 @rights.needed
 @pytest.mark.parametrize("also", [[], ["--json"]])
 def test_a_path_that_cannot_be_followed_is_a_line_and_the_others_are_done(
@@ -140,6 +141,7 @@ def test_a_path_that_cannot_be_followed_is_a_line_and_the_others_are_done(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("also", [[], ["--json"]])
 def test_a_damaged_tiff_is_one_line(tmp_path: Path, model: Path, garments: Images, also: list[str]) -> None:
     page = on_page(garments.pixels[0], 40, scale=10)
@@ -229,6 +231,7 @@ def test_a_model_that_cannot_be_reached_is_one_line(tmp_path: Path, garments: Im
         (tmp_path / "closed").chmod(0o755)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("also", [[], ["--json"]])
 def test_weights_too_large_for_a_picture_are_a_line_with_its_name_and_the_models(
     tmp_path: Path, net: nets.Network, garments: Images, also: list[str]

@@ -36,6 +36,7 @@ def call(repository: Repository, *arguments: str) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=repository.path, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_every_name_of_a_commit_leads_to_its_model(tried: Repository, finished: Repository) -> None:
     expected = (finished.path / MODEL).read_bytes()
     head = tried.git("rev-parse", "HEAD").strip()
@@ -51,6 +52,7 @@ def test_an_experiments_model_is_its_own(tried: Repository) -> None:
     assert own != stored.find("main", MODEL, tried.path).read_bytes()
 
 
+@pytest.mark.slow
 def test_the_command_takes_the_model_of_a_revision_also_from_a_subfolder(tried: Repository) -> None:
     (tried.path / "deep" / "er").mkdir(parents=True)
     inner = Repository(tried.path / "deep" / "er")

@@ -44,6 +44,7 @@ def test_an_experiments_ref(ref: str, expected: tuple[str, str] | None) -> None:
     assert experiments.experiment(ref) == expected
 
 
+@pytest.mark.slow
 def test_experiments_refs_and_runs_are_where_this_dvc_keeps_them(tmp_path: Path) -> None:
     """Fails when another DVC keeps experiments or what it knows of running ones elsewhere."""
     repository = plain(tmp_path / "r")

@@ -41,6 +41,7 @@ def cached(repository: Repository) -> set[str]:
     return {path.parent.name + path.name for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_fetch_brings_what_event_files_need_and_nothing_else(team: tuple[Repository, Repository]) -> None:
     origin, clone = team
     assert cached(clone) == set()
@@ -76,6 +77,7 @@ def test_fetch_brings_what_event_files_need_and_nothing_else(team: tuple[Reposit
     assert cached(clone) == brought
 
 
+@pytest.mark.slow
 def test_what_the_remote_has_not_is_still_named(team: tuple[Repository, Repository], tmp_path: Path) -> None:
     _, clone = team
     shutil.rmtree(tmp_path / "storage")
@@ -278,6 +280,7 @@ def test_what_dvc_2_has_pushed_is_brought(tmp_path: Path) -> None:
     assert file.relative_to(store(repository).path).parts == (md5[:2], md5[2:])
 
 
+@pytest.mark.slow
 def test_fetch_brings_nothing_of_a_commit_that_is_left_out(tmp_path: Path) -> None:
     origin = plain(tmp_path / "origin")
     origin.dvc("repro", "-q")

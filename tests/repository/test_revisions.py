@@ -41,6 +41,7 @@ def sha(history: Repository, revision: str) -> str:
     return history.git("rev-parse", "--short=7", revision).strip()
 
 
+@pytest.mark.slow
 def test_without_a_revision_it_is_head_and_its_experiments(history: Repository) -> None:
     assert shown(history) == [("main", "commit"), ("fast", "experiment"), ("same", "experiment")]
 

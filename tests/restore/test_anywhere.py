@@ -75,6 +75,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_changes_that_only_a_killed_run_holds_are_kept_also_after_a_commit(small: Repository) -> None:
     (small.path / "notes").write_text("mine\n")
     kill(small, "-S", "s=5")
@@ -85,6 +86,7 @@ def test_changes_that_only_a_killed_run_holds_are_kept_also_after_a_commit(small
     assert small.git("stash", "list") == ""
 
 
+@pytest.mark.slow
 def test_an_experiments_own_commit_becomes_no_part_of_the_branch(small: Repository) -> None:
     head = small.git("rev-parse", "HEAD")
     (small.path / "notes").write_text("mine\n")
@@ -96,6 +98,7 @@ def test_an_experiments_own_commit_becomes_no_part_of_the_branch(small: Reposito
     assert "up to date" in small.dvc("status")
 
 
+@pytest.mark.slow
 def test_changes_beside_a_repository_in_a_subfolder_are_kept(made: Path, tmp_path: Path) -> None:
     top = Repository(tmp_path / "top")
     inner = Repository(shutil.copytree(made, top.path / "in" / "sub", ignore=shutil.ignore_patterns(".git")))
@@ -112,6 +115,7 @@ def test_changes_beside_a_repository_in_a_subfolder_are_kept(made: Path, tmp_pat
     assert kept(inner)["from-the-run/notes"] == "mine\n"
 
 
+@pytest.mark.slow
 def test_what_is_staged_alone_is_kept(small: Repository) -> None:
     (small.path / "params.yaml").write_text("s: 1 # mine\n")
     small.git("add", "params.yaml")
@@ -121,6 +125,7 @@ def test_what_is_staged_alone_is_kept(small: Repository) -> None:
     assert small.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_links_and_pipes_among_outputs_are_moved(small: Repository) -> None:
     (small.path / "out" / "link").symlink_to("/some/file")
     os.mkfifo(small.path / "out" / "pipe")
@@ -132,6 +137,7 @@ def test_links_and_pipes_among_outputs_are_moved(small: Repository) -> None:
     assert sorted(path.name for path in (small.path / "out").iterdir()) == ["a", "b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "link",
     [
@@ -157,6 +163,7 @@ def test_nothing_outside_is_written_or_removed_through_a_link(
     assert contents(other) == before
 
 
+@pytest.mark.slow
 def test_no_program_of_the_repository_is_run(small: Repository) -> None:
     for name in ("dvc.py", "json.py"):
         (small.path / name).write_text("open('run', 'w')\n")
@@ -164,6 +171,7 @@ def test_no_program_of_the_repository_is_run(small: Repository) -> None:
     assert not (small.path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_commit_that_was_checked_out_on_purpose_moves_no_branch(small: Repository) -> None:
     head = small.git("rev-parse", "HEAD")
     small.git("switch", "-qc", "feature")
@@ -205,6 +213,7 @@ def test_a_git_that_waits_for_its_editor_keeps_its_lock(small: Repository, tmp_p
     assert small.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_a_run_in_another_worktree_is_not_disturbed(small: Repository, tmp_path: Path) -> None:
     small.git("worktree", "add", "-q", str(tmp_path / "tree"))
     other = Repository(tmp_path / "tree")
@@ -223,6 +232,7 @@ def test_a_run_in_another_worktree_is_not_disturbed(small: Repository, tmp_path:
         assert f"(process {dvc.pid})" in refused(small)
 
 
+@pytest.mark.slow
 def test_outputs_that_git_keeps_and_lock_files_in_folders_come_back(small: Repository) -> None:
     (small.path / "numbers.json").write_text("[]")
     back(small)
@@ -231,6 +241,7 @@ def test_outputs_that_git_keeps_and_lock_files_in_folders_come_back(small: Repos
     assert "up to date" in small.dvc("status")
 
 
+@pytest.mark.slow
 def test_what_an_experiment_holds_is_not_kept_once_more(small: Repository) -> None:
     small.dvc("exp", "run", "-q", "-n", "five", "-S", "s=5")
     assert "5" in (small.path / "params.yaml").read_text()
@@ -240,6 +251,7 @@ def test_what_an_experiment_holds_is_not_kept_once_more(small: Repository) -> No
     assert (small.path / "params.yaml").read_text() == "s: 0\n"
 
 
+@pytest.mark.slow
 def test_line_ends_of_a_persons_choice_are_no_change(small: Repository) -> None:
     small.git("config", "core.autocrlf", "true")
     for name in ("params.yaml", "dvc.lock"):
@@ -266,6 +278,7 @@ def test_a_kept_file_shares_nothing_with_the_cache(small: Repository) -> None:
     assert all(path.stat().st_nlink == 1 for path in (small.path / ".dvc/tmp/fashionboard/kept").rglob("net"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [".x.partial", ".x.99999999999999999999.partial", ".x.4199999.partial/f"])
 def test_what_only_looks_like_a_half_file_stays(small: Repository, name: str) -> None:
     path = small.path / ".dvc" / "tmp" / "fashionboard" / name
@@ -297,6 +310,7 @@ def test_a_wrong_folder_is_refused(small: Repository) -> None:
             session.repository(small.path / name)
 
 
+@pytest.mark.slow
 def test_only_a_run_in_the_repository_itself_stands_in_the_way(small: Repository, tmp_path: Path) -> None:
     script = tmp_path / "dvc"
     script.write_text("import time; time.sleep(60)")

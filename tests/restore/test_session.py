@@ -41,6 +41,7 @@ def append(path: Path) -> None:
     path.write_text(path.read_text() + "# mine\n")
 
 
+@pytest.mark.slow
 def test_a_lock_file_of_dvc_that_is_empty_is_mended(small: Repository) -> None:
     path = small.path / ".dvc" / "tmp" / "rwlock"
     for content in (b"", b'{"write": {', bytes(40), b"[]", b"[" * 100_000):
@@ -51,6 +52,7 @@ def test_a_lock_file_of_dvc_that_is_empty_is_mended(small: Repository) -> None:
     assert small.run("fashionboard", "restore", "--lock").stdout == ""
 
 
+@pytest.mark.slow
 def test_a_lock_file_stays_while_dvc_is_at_work(repository: Repository) -> None:
     path = repository.path / ".dvc" / "tmp" / "rwlock"
     repository.set({"train.epochs": 500})
@@ -96,6 +98,7 @@ def test_a_killed_experiment_gives_the_branch_and_the_parameters_back(repository
     assert "0.5" in kept(repository)["params.yaml"].decode()
 
 
+@pytest.mark.slow
 def test_a_commit_made_on_the_detached_head_becomes_part_of_the_branch(repository: Repository) -> None:
     dvc = repository.begin("dvc", "exp", "run", "-S", "train.lr=0.5")
     dvc.kill()
@@ -108,6 +111,7 @@ def test_a_commit_made_on_the_detached_head_becomes_part_of_the_branch(repositor
     assert repository.git("rev-parse", "main") == made
 
 
+@pytest.mark.slow
 def test_a_branch_that_has_moved_elsewhere_is_not_touched(repository: Repository) -> None:
     dvc = repository.begin("dvc", "exp", "run", "-S", "train.lr=0.5")
     dvc.kill()
@@ -125,6 +129,7 @@ def test_a_branch_that_has_moved_elsewhere_is_not_touched(repository: Repository
     assert repository.git("rev-parse", "main").strip() == other
 
 
+@pytest.mark.slow
 def test_a_head_that_a_person_has_detached_stays_so(small: Repository) -> None:
     small.git("tag", "v1")
     small.git("checkout", "-q", "v1")
@@ -152,6 +157,7 @@ def test_nothing_that_a_person_wrote_is_lost(small: Repository) -> None:
     assert small.git("status", "--porcelain") == " M notes\n?? untracked.txt\n"
 
 
+@pytest.mark.slow
 def test_what_is_in_the_cache_is_not_kept_twice(small: Repository) -> None:
     small.set({"s": 3})
     small.dvc("repro")
@@ -162,6 +168,7 @@ def test_what_is_in_the_cache_is_not_kept_twice(small: Repository) -> None:
     assert not (small.path / ".dvc" / "tmp" / "fashionboard" / "kept").exists()
 
 
+@pytest.mark.slow
 def test_half_an_output_does_not_stand_in_the_way(small: Repository) -> None:
     event = small.path / "out" / "a"
     half = event.read_bytes()[:2]
@@ -172,6 +179,7 @@ def test_half_an_output_does_not_stand_in_the_way(small: Repository) -> None:
     assert list(kept(small).values()) == [half]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 10, 17, 40, 300])
 def test_half_a_lock_file_is_made_whole(small: Repository, size: int) -> None:
     lock = small.path / "dvc.lock"
@@ -183,6 +191,7 @@ def test_half_a_lock_file_is_made_whole(small: Repository, size: int) -> None:
     assert small.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_lock_files_of_git_are_removed_once_they_are_old(small: Repository) -> None:
     git = small.path / ".git"
     (git / "index.lock").touch()
@@ -217,6 +226,7 @@ def test_what_is_in_no_cache_is_named(small: Repository, tmp_path: Path) -> None
     assert "out/" in line and "dvc pull" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
 def test_a_first_run_that_was_killed_leaves_a_person_where_they_were(
     finished: Repository, tmp_path: Path, kind: signal.Signals

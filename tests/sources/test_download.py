@@ -100,6 +100,7 @@ FAULTS: dict[str, tuple[mirror.Answer, str, bool]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_mirror_is_named_once_and_passed_over(
     root: Path, good: str, fault: str, pauses: list[float], capfd: pytest.CaptureFixture[str]

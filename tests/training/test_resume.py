@@ -76,6 +76,7 @@ def goes_on(images: Images, stop: int, wanted: Train) -> list[int]:
     return steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [1, 3, 6])
 @pytest.mark.parametrize(
     "changes",

@@ -30,6 +30,7 @@ def verify(repository: Repository, check: bool = True, **environment: str) -> tu
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_a_second_run_in_another_environment_gives_the_same_bytes(
     finished: Repository, tmp_path: Path
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_second_run_in_another_environment_gives_the_same_bytes(
     assert printed.count("Running stage") == 5
 
 
+@pytest.mark.slow
 def test_in_a_hook_of_gits_the_index_is_left_alone(finished: Repository, tmp_path: Path) -> None:
     clone = finished.clone(tmp_path / "clone ")  # a name that ends with a space, too
     hook = clone.path / ".git" / "hooks" / "pre-commit"
@@ -71,6 +73,7 @@ def test_in_a_hook_of_gits_the_index_is_left_alone(finished: Repository, tmp_pat
     assert clone.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_one_changed_scalar_is_named(finished: Repository, tmp_path: Path) -> None:
     clone = finished.clone(tmp_path / "clone", cache="copy")
     stage = clone.path / "stages" / "train.py"
@@ -89,6 +92,7 @@ def test_one_changed_scalar_is_named(finished: Repository, tmp_path: Path) -> No
     assert lines[-1] == "Not what dvc.lock was recorded with: stages/train.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_it_takes_everything_with_it(
     finished: Repository, tmp_path: Path, kind: signal.Signals
@@ -256,6 +260,7 @@ def test_a_report_shows_names_as_a_terminal_may_have_them(on: Callable[[str, boo
     assert all(line.isprintable() for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tmp", "config.local", ".gitignore"])
 @pytest.mark.parametrize("committed", [True, False])
 def test_nothing_is_written_through_a_link_before_anything_is_run(
@@ -314,6 +319,7 @@ def to_nonsense(path: Path) -> None:
     path.write_bytes(b"[" * 100_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["curve.tfevents", "metrics.json"])
 @pytest.mark.parametrize("damage", [cut_off, to_a_folder, to_nonsense])
 def test_a_damaged_object_of_the_recorded_run_has_a_verdict_that_dvc_fetch_mends(
@@ -337,6 +343,7 @@ def test_a_damaged_object_of_the_recorded_run_has_a_verdict_that_dvc_fetch_mends
     assert "metrics.json: metric accuracy by 1" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
 @pytest.mark.parametrize("whole_folder", [False, True])
 def test_an_object_without_permission_cannot_be_read(apart: Repository, whole_folder: bool) -> None:
@@ -384,6 +391,7 @@ def md5s(repository: Repository, stage: str) -> Stage:
     return lockfile.stages((repository.path / "dvc.lock").read_text())[stage]
 
 
+@pytest.mark.slow
 def test_an_output_edited_in_dvc_lock_is_not_blamed_on_the_processor(quick: Repository) -> None:
     edited(quick, md5s(quick, "second").outputs["b"], OTHER)
     code, printed = verify(quick, check=False)
@@ -443,6 +451,7 @@ def test_stages_without_outputs_have_an_empty_table(on: Callable[[str, bool], No
     assert report(Verdict((), (), promise({}))).startswith("Run on One CPU.")
 
 
+@pytest.mark.slow
 def test_killed_it_takes_dvc_and_the_stage_with_it_and_the_next_one_removes_its_clone(
     finished: Repository, quick: Repository, tmp_path: Path
 ) -> None:

@@ -1,4 +1,5 @@
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,24 @@ def test_a_free_port_is_taken_and_one_in_use_gives_the_next() -> None:
         assert server.free_port("127.0.0.1", port) > found
     assert server.free_port("127.0.0.1", found) == found
     assert server.free_port("127.0.0.1", 0) > 0
+
+
+@pytest.mark.filterwarnings("ignore:html5lib's sanitizer:DeprecationWarning")  # TensorBoard's own import
+def test_a_port_that_is_taken_after_the_look_gives_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = server.free_port
+    with socket.socket() as other:
+
+        def free_port(host: str, port: int) -> int:
+            found = look(host, port)
+            if not port:
+                other.bind((host, found))
+                other.listen()
+            return found
+
+        monkeypatch.setattr(server, "free_port", free_port)
+        flags = SimpleNamespace(host="127.0.0.1", bind_all=False, reuse_port=False)
+        with server.listen(None, flags, "127.0.0.1", 0) as listening:
+            assert listening.server_port == flags.port > other.getsockname()[1]
 
 
 def test_a_host_that_is_none_of_this_machines_is_refused() -> None:

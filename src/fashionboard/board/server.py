@@ -9,9 +9,14 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fashionboard.base.errors import BoardError
 from fashionboard.board.group import Group
+
+if TYPE_CHECKING:
+    # seconds to import
+    from tensorboard.program import WerkzeugServer
 
 # seconds between two looks at the files
 RELOAD = 3
@@ -48,6 +53,25 @@ def free_port(host: str, port: int) -> int:
     )
 
 
+def listen(app: object, flags: Any, host: str, port: int) -> "WerkzeugServer":
+    """Return TensorBoard's own server of `app`, bound to `port`, or to the next one that is free.
+
+    flags: TensorBoard's. A port that is taken between the look and the call, as by a board that is started at
+    the same moment, gives the next one, too.
+
+    Raises:
+        BoardError: as of `free_port`.
+    """
+    from tensorboard.program import TensorBoardPortInUseError, WerkzeugServer
+
+    while True:
+        flags.port = port = free_port(host, port)
+        try:
+            return WerkzeugServer(app, flags)
+        except TensorBoardPortInUseError:
+            port += 1
+
+
 def loads_fast(arguments: Sequence[str]) -> bool:
     """Tell whether TensorBoard, called with these arguments, loads event files by its fast loader."""
     from tensorboard.data import server_ingester
@@ -82,9 +106,10 @@ def print_help() -> None:
 
 @dataclass(frozen=True)
 class Server:
-    """A TensorBoard that runs: its address, and what returns the names of the runs that it shows now."""
+    """A TensorBoard that runs: its address and port, and what returns the names of the runs that it shows."""
 
     address: str
+    port: int
     runs: Callable[[], Collection[str]]
 
 
@@ -102,7 +127,7 @@ def serve(
     what the board shows, by name.
 
     Raises:
-        BoardError: TensorBoard does not take the arguments.
+        BoardError: TensorBoard does not take the arguments, or as of `free_port`.
     """
     for each in arguments:
         if each == "serve" or each.startswith(("--logdir", "--port", "--inspect", "--version")):
@@ -120,7 +145,7 @@ def serve(
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     own = [
         # seen from here, as the page shows it
-        *("--logdir", os.path.relpath(logdir), "--port", str(port)),
+        *("--logdir", os.path.relpath(logdir)),
         *(() if "--bind_all" in arguments else ("--host", host)),
         *("--reload_interval", str(RELOAD), "--samples_per_plugin", "images=1000,scalars=1000000"),
         f"--window_title={title}",
@@ -129,9 +154,13 @@ def serve(
     # its notes about loaders and experimental features are no news to a user of the board
     with contextlib.redirect_stderr(said):
         try:
-            board = program.TensorBoard(plugins)
+            board = program.TensorBoard(
+                plugins, server_class=lambda app, flags: listen(app, flags, host, port)
+            )
             board.configure(["tensorboard", *own, *arguments])
-            return Server(str(board.launch()), loader.runs)
+            return Server(str(board.launch()), board.flags.port, loader.runs)
+        except BoardError:
+            raise
         except (SystemExit, Exception) as error:
             if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128:
                 raise  # a signal

@@ -142,10 +142,11 @@ def _title(git: Git, root: Path, request: Request) -> str:
 
 
 def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterable[str]], title: str) -> None:
-    port = server.free_port(options.host, options.port)
-    if options.port not in (0, port):
-        print(f"port {options.port} is in use, so this is on {port}", file=sys.stderr)
-    served = server.serve(shown.folder, options.host, port, options.tensorboard, title, lambda: one.groups)
+    served = server.serve(
+        shown.folder, options.host, options.port, options.tensorboard, title, lambda: one.groups
+    )
+    if options.port not in (0, served.port):
+        print(f"port {options.port} is in use, so this is on {served.port}", file=sys.stderr)
     shown.served = served.runs
     told = set(notes())
     try:

@@ -19,6 +19,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
+def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file for whose end a training waits before it fails."""
+    path = tmp_path / "hold"
+    path.touch()
+    monkeypatch.setenv("HOLD", str(path))
+    return path
+
+
+@pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     """A repository whose committed run takes no time, and whose experiments take seconds."""
     repository = plain(tmp_path / "r")
@@ -92,7 +101,9 @@ def test_a_queue_is_seen_live(repository: Repository) -> None:
             assert final == pytest.approx(float(rates[name]), rel=1e-7)  # float32
 
 
-def test_failed_and_killed_ones_are_labelled_and_keep_their_points(repository: Repository) -> None:
+def test_failed_and_killed_ones_are_labelled_and_keep_their_points(
+    repository: Repository, hold: Path
+) -> None:
     slow = ("-S", "train.pause=0.5", "-S", "train.steps=60")
     repository.dvc("exp", "run", "-q", "--queue", "-n", "fails", *slow, "-S", "train.fails=true")
     repository.dvc("exp", "run", "-q", "--queue", "-n", "killed", *slow)
@@ -106,10 +117,10 @@ def test_failed_and_killed_ones_are_labelled_and_keep_their_points(repository: R
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        eventually(
-            lambda: min(points(served).get(f"{name}/train", 0) for name in ("killed", "temporary")) > 2, True
-        )
+        names = ("fails", "killed", "temporary")
+        eventually(lambda: min(points(served).get(f"{name}/train", 0) for name in names) > 2, True)
         before = points(served)
+        hold.unlink()
         repository.dvc("queue", "kill", "--force", "killed")
         # all of it, and at once: DVC tidies nothing up
         for process in [
@@ -171,7 +182,7 @@ def test_an_experiment_run_again_with_other_parameters_has_another_row(
         assert answer[0][2] == pytest.approx(0.2)
 
 
-def test_nothing_that_a_copy_began_with_is_shown_as_its_own(tmp_path: Path) -> None:
+def test_nothing_that_a_copy_began_with_is_shown_as_its_own(tmp_path: Path, hold: Path) -> None:
     """Neither what the baseline has, nor what was run in the workspace and not committed."""
     stages = json.loads((plain(tmp_path / "other").path / "dvc.yaml").read_text())["stages"]
     stages["again"] = {"cmd": "cp -r logs again", "deps": ["logs"], "outs": ["again"]}
@@ -193,6 +204,8 @@ def test_nothing_that_a_copy_began_with_is_shown_as_its_own(tmp_path: Path) -> N
             assert time.monotonic() < end, dict(seen)
             for run, count in points(served).items():
                 seen[run].add(count)
+            if 3 in seen["fails/train"]:
+                hold.unlink(missing_ok=True)
             time.sleep(0.1)
         assert {run for run, counts in seen.items() if counts and run.startswith("fails")} == {
             "fails/train",

@@ -25,6 +25,9 @@ for step in range(train["steps"]):
     writer.flush()
     time.sleep(train["pause"])
     if train["fails"] and step == 2:
+        # as long as a test has this file, so that what fails was seen before
+        while os.path.exists(os.environ.get("HOLD", "")):
+            time.sleep(0.05)
         os._exit(3)
 writer.close()
 with open("metrics.json", "w") as file:

@@ -17,8 +17,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # a killed DVC may have left its lock file empty: each later command would fail
 MEND := @fashionboard restore --lock
-# a file's tests share what they have made
-WORKERS := --numprocesses 2 --dist loadfile
+# a file's tests share what they have made; conftest.py chooses the order
+WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup repro demo restore verify board bench bench-board screenshots torture checks damage soak emulate mutants test test-all lint tensorboard
 .DEFAULT_GOAL := help

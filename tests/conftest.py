@@ -1,8 +1,10 @@
 """What several tests share: small images, the real files, a real repository with a finished run."""
 
+import fcntl
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +27,23 @@ from fashionboard.data.dataset import Images
 from fashionboard.figures import canvas
 from fashionboard.sources import drawn
 from tests.support import small as small_repository
+from tests.support.progress import Progress
 from tests.support.repository import Repository
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and config.get_verbosity() == 0 and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(reporter), "progress")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: at the end no worker is left alone with one."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +81,21 @@ def drawn_as(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository after `dvc repro` and a commit; for tests that only look at it."""
-    repository = Repository.create(tmp_path_factory.mktemp("finished"), ROOT)
-    repository.dvc("repro")
-    repository.git("commit", "-qam", "first run")
-    return repository
+    """A repository after `dvc repro` and a commit; for tests that only look at it.
+
+    One of the workers makes it, and each has a copy of its own.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = shared / "finished"
+    with (shared / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            repository = Repository.create(tmp_path_factory.mktemp("finished"), ROOT)
+            repository.dvc("repro")
+            repository.git("commit", "-qam", "first run")
+            repository.path.rename(made)
+    return Repository(shutil.copytree(made, tmp_path_factory.mktemp("copy") / "finished", symlinks=True))
 
 
 @pytest.fixture(scope="session")

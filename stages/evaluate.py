@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fashionboard.base import arithmetic, errors, outputs, params
 from fashionboard.data import dataset
-from fashionboard.evaluation import calibration
+from fashionboard.evaluation import calibration, scores
 from fashionboard.events import inputs
 from fashionboard.events.writer import EventWriter, literal
 
@@ -17,8 +17,8 @@ METRICS, PLOTS = Path("metrics/evaluate.json"), Path("plots/evaluate")
 def main() -> None:
     settings = params.load(Path("params.yaml")).evaluate
     arithmetic.choose(settings.arithmetic)
-    # torch and scikit-learn take seconds to import: not before the parameters are known to be right
-    from fashionboard.evaluation import histograms, scores
+    # torch takes seconds to import: not before the parameters are known to be right
+    from fashionboard.evaluation import histograms
     from fashionboard.events import images
     from fashionboard.figures import diagrams
     from fashionboard.network import checkpoint, compute, inference

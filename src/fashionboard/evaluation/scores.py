@@ -11,7 +11,6 @@ from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
-from sklearn import metrics
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.integer]
@@ -73,25 +72,29 @@ def _named(scores: Floats, classes: Sequence[str]) -> dict[str, float]:
 def average_precision(probabilities: Floats, labels: Labels) -> Floats:
     """Return the average precision of each class against the rest, float64 (classes,), 0 to 1.
 
-    The sum of precision times the rise in recall over all thresholds, without interpolation, as
-    `sklearn.metrics.average_precision_score` defines it.
+    The sum of precision times the rise in recall over all thresholds, without interpolation: AP in
+    scikit-learn's user guide, section "Precision, recall and F-measures". 0 for a class without images.
     """
-    scores = [
-        metrics.average_precision_score(labels == index, probabilities[:, index])
-        for index in range(probabilities.shape[1])
-    ]
+    scores = []
+    for index in range(probabilities.shape[1]):
+        true_positives, positives = _at_every_threshold(labels == index, probabilities[:, index])
+        recall = true_positives / max(1, true_positives[-1])
+        terms = np.diff(recall, prepend=0.0) * (true_positives / positives)
+        # scikit-learn sums from the lowest threshold on; another order has other last bits
+        scores.append(np.sum(terms[::-1].copy()))
     return np.array(scores)
 
 
 def precision_recall_f1(predicted: Labels, labels: Labels, classes: int) -> tuple[Floats, Floats, Floats]:
     """Return precision, recall and F1 of each class, each float64 (classes,), 0 to 1.
 
+    F1 is their harmonic mean: van Rijsbergen, "Information Retrieval" (1979), chapter 7.
     0 where they are not defined: precision where nothing is predicted, recall where there is no image.
     """
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(classes), zero_division=0.0
-    )
-    return precision, recall, f1
+    counts = confusion(predicted, labels, classes)
+    right, actual, decided = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
+    precision, recall = (right / np.maximum(1, images) for images in (decided, actual))
+    return precision, recall, 2 * right / np.maximum(1, actual + decided)
 
 
 def mistakes(
@@ -119,7 +122,8 @@ def decisions(predicted: Labels, labels: Labels, classes: Sequence[str]) -> dict
 
 def confusion(predicted: Labels, labels: Labels, classes: int) -> npt.NDArray[np.int64]:
     """Count images by label (rows) and predicted class (columns), int64 (classes, classes)."""
-    counts: npt.NDArray[np.int64] = metrics.confusion_matrix(labels, predicted, labels=np.arange(classes))
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, predicted), 1)
     return counts
 
 
@@ -187,14 +191,23 @@ def precision_at_recall(
     """
     columns = []
     for index in range(probabilities.shape[1]):
-        order = np.argsort(-probabilities[:, index])
-        falling, truth = probabilities[order, index], labels[order] == index
-        # a threshold takes all images of the same probability, or none
-        last = np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
-        true_positives = np.cumsum(truth)[last]
-        precision = true_positives / (last + 1)
+        true_positives, positives = _at_every_threshold(labels == index, probabilities[:, index])
+        precision = true_positives / positives
         # recall rises along the array, so the best precision at no less of it is a running maximum
         best = np.maximum.accumulate(precision[::-1])[::-1]
-        needed = [math.ceil(recall * int(truth.sum())) for recall in recalls]
+        needed = [math.ceil(recall * int(true_positives[-1])) for recall in recalls]
         columns.append(best[np.searchsorted(true_positives, needed)])
     return np.stack(columns, axis=1)
+
+
+def _at_every_threshold(
+    truth: npt.NDArray[np.bool_], probabilities: Floats
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Count the true positives and all positives where the threshold falls from probability to probability.
+
+    truth: bool (images,). probabilities: float64 (images,). Returns int64 (different probabilities,) twice.
+    """
+    order = np.argsort(-probabilities)
+    # a threshold takes all images of the same probability, or none
+    last = np.append(np.flatnonzero(np.diff(probabilities[order])), len(order) - 1)
+    return np.cumsum(truth[order])[last], last + 1

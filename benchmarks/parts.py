@@ -8,20 +8,20 @@ the seconds of the training loop with all its logging, and its `steps`.
 
 import time
 
-loaded = time.time()
+loaded = time.clock_gettime(time.CLOCK_BOOTTIME)
 
 import builtins
 import functools
 import importlib
 import json
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 # what is charged to which part: functions and classes as the stages and the library call them
@@ -137,11 +137,21 @@ def loop(clock: Clock, part: str, iterator: Iterator[Any]) -> Iterator[Any]:
         yield value
 
 
+def started() -> float:
+    """Return when this process started, in seconds since the machine did: Linux's proc(5), `starttime`.
+
+    psutil's `create_time` adds the time of the machine's start, which Linux tells in whole seconds.
+    """
+    # the second field is the program's name, which may hold blanks
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
 def main(stage: str) -> None:
     """Run `stage`, measured, and print what was measured."""
     sys.path.insert(0, str(Path.cwd()))
     clock = Clock()
-    clock.seconds["imports"] = loaded - psutil.Process().create_time()
+    clock.seconds["imports"] = loaded - started()
     plain_import = builtins.__import__
     builtins.__import__ = measured(clock, "imports", plain_import)
     with clock.part("imports"):
@@ -151,12 +161,13 @@ def main(stage: str) -> None:
     arithmetic.choose(
         getattr(getattr(params.load(Path("params.yaml")), stage, None), "arithmetic", "portable")
     )
-    # what the stage imports when it is run, now, so that its functions can be measured
-    for dep in map(Path, yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]["deps"]):
-        for path in dep.glob("*.py") if dep.is_dir() else [dep]:
-            if path.is_relative_to("src") and path.stem != "__init__":
-                with clock.part("imports"):
-                    importlib.import_module(".".join(path.relative_to("src").with_suffix("").parts))
+    # what the stage imports when it is run, now and as it does, so that its functions can be measured
+    with module.loading.uncollected() if hasattr(module, "loading") else nullcontext():
+        for dep in map(Path, yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]["deps"]):
+            for path in dep.glob("*.py") if dep.is_dir() else [dep]:
+                if path.is_relative_to("src") and path.stem != "__init__":
+                    with clock.part("imports"):
+                        importlib.import_module(".".join(path.relative_to("src").with_suffix("").parts))
     builtins.__import__ = plain_import
     for part, names in PARTS.items():
         for name in names:
@@ -167,7 +178,7 @@ def main(stage: str) -> None:
     module.main()
     with clock.part("other"):
         pass
-    clock.seconds["wall"] = time.time() - psutil.Process().create_time()
+    clock.seconds["wall"] = time.clock_gettime(time.CLOCK_BOOTTIME) - started()
     print(json.dumps(clock.seconds))
 
 

@@ -7,7 +7,7 @@ from fashionboard.base import arithmetic, errors, outputs, params
 from fashionboard.data import dataset
 from fashionboard.evaluation import calibration, scores
 from fashionboard.events import inputs
-from fashionboard.events.writer import EventWriter, literal
+from fashionboard.network import loading
 
 RAW, MODEL = Path("data/raw"), Path("models/net.safetensors")
 RUN = Path("runs/evaluate")
@@ -18,10 +18,12 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).evaluate
     arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
-    from fashionboard.evaluation import histograms
-    from fashionboard.events import images
-    from fashionboard.figures import diagrams
-    from fashionboard.network import checkpoint, compute, inference
+    with loading.uncollected():
+        from fashionboard.evaluation import histograms
+        from fashionboard.events import images
+        from fashionboard.events.writer import EventWriter, literal
+        from fashionboard.figures import diagrams
+        from fashionboard.network import checkpoint, compute, inference
 
     compute.configure("cpu", settings.threads, settings.batch_size)
     about, test = dataset.describe(RAW), dataset.load(RAW, "test")

@@ -6,6 +6,7 @@ from pathlib import Path
 from fashionboard.base import arithmetic, errors, outputs, params
 from fashionboard.data import dataset
 from fashionboard.events import inputs
+from fashionboard.network import loading
 
 RAW = Path("data/raw")
 MODEL = Path("models/net.safetensors")
@@ -18,11 +19,12 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).train
     arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
-    from fashionboard.events.writer import EventWriter
-    from fashionboard.figures import examples
-    from fashionboard.network import checkpoint, compute, nets
-    from fashionboard.training import graph, progress, resume, validation
-    from fashionboard.training.loop import Trainer, first_batch
+    with loading.uncollected():
+        from fashionboard.events.writer import EventWriter
+        from fashionboard.figures import examples
+        from fashionboard.network import checkpoint, compute, nets
+        from fashionboard.training import graph, progress, resume, validation
+        from fashionboard.training.loop import Trainer, first_batch
 
     device = compute.configure(settings.device, settings.threads, settings.batch_size)
     about = dataset.describe(RAW)

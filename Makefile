@@ -92,7 +92,7 @@ screenshots: $(READY) ## make the README's pictures again, in a real browser
 torture: $(READY) ## kill stages and DVC at 200 random moments each; run it in 10 different surroundings
 	@KILLS=200 RUNS=10 FUZZED=5000 pytest --numprocesses 2 tests/test_killed.py tests/test_reproducible.py tests/test_fuzzed.py
 
-test: $(READY) ## run the tests that are quick: each module and a whole pipeline; 3 to 4 minutes
+test: $(READY) ## run the tests that are quick: each module and a whole pipeline; 2 to 3 minutes
 	@pytest $(WORKERS) -m "not slow"
 
 test-all: $(READY) ## run all tests

@@ -15,7 +15,7 @@ import torch
 from benchmarks.figure import Figure
 from fashionboard.base import processor
 
-_PARTS = ("imports", "reading", "computing", "figures", "events", "outputs", "other")
+_PARTS = ("imports", "reading", "computing", "figures", "events", "outputs")
 _PACKAGES = ("torch", "torchvision", "tensorboard", "dvc", "matplotlib", "numpy", "scikit-learn")
 
 

@@ -29,7 +29,7 @@ os.environ["MATPLOTLIBRC"] = os.devnull
 for name in ("FREETYPE_PROPERTIES", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "PYTORCH_JIT", "TORCH_LOGS"):
     os.environ.pop(name, None)
 
-from fashionboard.base import arithmetic, lifetime
+from fashionboard.base import arithmetic, clock, lifetime  # noqa: F401 - the clock starts here
 
 # may start this process anew, so before anything of it is there to end
 arithmetic.prepare()

@@ -6,6 +6,7 @@ from fashionboard.base import errors, params
 from fashionboard.data import dataset
 from fashionboard.events import inputs
 from fashionboard.events.writer import EventWriter
+from fashionboard.repository import times
 
 RAW = Path("data/raw")
 OUT = Path("runs/embed")
@@ -17,12 +18,14 @@ def main() -> None:
     train = dataset.load(RAW, "train")
     dataset.check_enough(train, settings.points, "embed.points")
     chosen = dataset.choose(train, settings.points, settings.seed)
-    with EventWriter(OUT, inputs.key("embed", settings)) as events:
+    key = inputs.key("embed", settings)
+    with EventWriter(OUT, key) as events:
         labels = {"label": [about.classes[label] for label in chosen.labels]}
         events.projector("images", chosen.pixels, labels, chosen.pixels)
         events.text(
             "data_set", f"{settings.points:,} training images of `{about.name}` are in the Projector."
         )
+    times.keep("embed", key)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from fashionboard.base import arithmetic, errors, outputs, params
+from fashionboard.base import arithmetic, clock, errors, outputs, params
 from fashionboard.data import dataset
 from fashionboard.evaluation import calibration, scores
 from fashionboard.events import inputs
 from fashionboard.network import loading
+from fashionboard.repository import times
 
 RAW, MODEL = Path("data/raw"), Path("models/net.safetensors")
 RUN = Path("runs/evaluate")
@@ -18,7 +19,7 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).evaluate
     arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
-    with loading.uncollected():
+    with clock.part("imports"), loading.uncollected():
         from fashionboard.evaluation import histograms
         from fashionboard.events import images
         from fashionboard.events.writer import EventWriter, literal
@@ -49,7 +50,8 @@ def main() -> None:
     mistakes = diagrams.mistakes(*shown, about.classes, tested)
 
     # write for TensorBoard
-    with EventWriter(RUN, inputs.key("evaluate", settings)) as events:
+    key = inputs.key("evaluate", settings)
+    with EventWriter(RUN, key) as events:
         events.pr_curves("pr_curve", counts)
         for quantity in ("average_precision", "precision", "recall", "f1"):
             events.scalars(quantity.replace("_", " "), numbers[quantity])
@@ -71,6 +73,7 @@ def main() -> None:
     outputs.write_csv(PLOTS / "confusion.csv", ["actual", "predicted"], decided)
     outputs.write_bytes(PLOTS / "confusion.png", images.png(matrix))
     outputs.write_json(METRICS, {"data_set": about.name, **numbers, "expected_calibration_error": bins.error})
+    times.keep("evaluate", key)
 
 
 if __name__ == "__main__":

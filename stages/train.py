@@ -3,10 +3,11 @@
 import itertools
 from pathlib import Path
 
-from fashionboard.base import arithmetic, errors, outputs, params
+from fashionboard.base import arithmetic, clock, errors, outputs, params
 from fashionboard.data import dataset
 from fashionboard.events import inputs
 from fashionboard.network import loading
+from fashionboard.repository import times
 
 RAW = Path("data/raw")
 MODEL = Path("models/net.safetensors")
@@ -19,7 +20,7 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).train
     arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
-    with loading.uncollected():
+    with clock.part("imports"), loading.uncollected():
         from fashionboard.events.writer import EventWriter
         from fashionboard.figures import examples
         from fashionboard.network import checkpoint, compute, nets
@@ -40,7 +41,8 @@ def main() -> None:
         others = f"; {len(held_out):,} others were held out" if held_out else ""
         events.text("data_set", f"Trained on the {len(images):,} training images of `{about.name}`{others}.")
         events.graph(traced)
-        for report in itertools.chain(reports[:], trainer.train(images, held_out, after)):
+        trained = clock.trained(trainer.train(images, held_out, after), after)
+        for report in itertools.chain(reports[:], trained):
             shown = images.pixels[report.positions], images.labels[report.positions]
             picture = examples.predictions(*shown, report.predicted, report.confidence, classes)
             events.scalar("training loss", report.loss, report.step)
@@ -55,6 +57,7 @@ def main() -> None:
     outputs.write_csv(LOSSES, *progress.table(reports))
     outputs.write_json(METRICS, {"data_set": about.name, **progress.summary(reports, settings.keep)})
     checkpoint.save(MODEL, trainer.kept(), checkpoint.Origin(about.name, classes))
+    times.keep("train", key)
     resume.discard(key)
 
 

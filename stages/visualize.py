@@ -7,6 +7,7 @@ from fashionboard.data import dataset
 from fashionboard.events import images, inputs
 from fashionboard.events.writer import EventWriter
 from fashionboard.figures import card, examples
+from fashionboard.repository import times
 
 RAW = Path("data/raw")
 OUT = Path("runs/visualize")
@@ -18,7 +19,8 @@ def main() -> None:
     train, test = dataset.load(RAW, "train"), dataset.load(RAW, "test")
     four = dataset.choose(train, 4, settings.seed)
     of_each = dataset.choose_by_class(train, settings.images_per_class, settings.seed)
-    with EventWriter(OUT, inputs.key("visualize", settings)) as events:
+    key = inputs.key("visualize", settings)
+    with EventWriter(OUT, key) as events:
         events.image("four_fashion_mnist_images", images.grid(four.pixels, columns=4))
         events.image(
             "class_grid",
@@ -26,6 +28,7 @@ def main() -> None:
         )
         events.image("class_balance", examples.class_balance(train.labels, test.labels, about.classes))
         events.text("data_set", card.markdown(about, train, test))
+    times.keep("visualize", key)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ def test_a_terminal_is_told_what_runs_and_what_has_failed(
     here, there = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "80"}
     command = [sys.executable, "-m", "pytest", *workers]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=there, stderr=there, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, stdout=there, stderr=there, check=False, timeout=60
+    )
     os.close(there)
     printed = os.read(here, 100_000).decode()
     os.close(here)

@@ -22,11 +22,12 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(
         prog="fashionboard",
-        description="DVC experiments in TensorBoard, a check on the pipeline, a model's predictions, and the "
-        "way back to the last commit.",
+        description="DVC experiments in TensorBoard, how long they took, a check on the pipeline, a model's "
+        "predictions, and the way back to the last commit.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands)
+    _add_summary(commands)
     _add_verify(commands)
     _add_predict(commands)
     _add_restore(commands)
@@ -203,6 +204,37 @@ def _board(arguments: argparse.Namespace) -> None:
             tensorboard=tuple(arguments.tensorboard),
         )
     )
+
+
+def _add_summary(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    summary = commands.add_parser(
+        "summary",
+        help="tell how long runs took and how much memory",
+        allow_abbrev=False,
+        description="Tell how long each stage took, by part, its peak memory, and how many steps a second a "
+        "training took. This is known only of what ran in this repository's folder, also by `dvc exp run "
+        "--temp` and DVC's queue. For a training that was stopped and went on, it is that of the last "
+        "process, with the step from which it went on.",
+    )
+    summary.add_argument(
+        "revisions",
+        nargs="*",
+        metavar="REV",
+        help="a branch, tag, commit or experiment, or `workspace`; a range of commits, `A..B` or `A...B`; or "
+        "a pattern such as 'lr-*' (default: workspace)",
+    )
+    summary.add_argument("--json", action="store_true", help="print a JSON object a line")
+    summary.add_argument(
+        "--repo", type=Path, default=Path(), help="a folder of the repository (default: this one)"
+    )
+    summary.set_defaults(run=_summary)
+
+
+def _summary(arguments: argparse.Namespace) -> None:
+    # DVC takes a while to import: not for --help
+    from fashionboard.board import summary
+
+    summary.run(summary.Options(arguments.repo, tuple(arguments.revisions), arguments.json))
 
 
 def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

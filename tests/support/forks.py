@@ -5,11 +5,13 @@ second that DVC's imports take.
 """
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -39,18 +41,21 @@ def _server() -> ForkServerContext:
     paths = [path for name in ("cli", "commands", "repo", "stage") for path in (folder / name).rglob("*.py")]
     modules = [path.parent if path.stem == "__init__" else path.with_suffix("") for path in sorted(paths)]
     context.set_forkserver_preload([".".join(each.relative_to(folder.parent).parts) for each in modules])
+    # in no repository: what works in one is taken for a run of it
+    with contextlib.chdir("/"):
+        forkserver.ensure_running()
     return context
 
 
 def _run(arguments: list[str], folder: str, environment: dict[str, str], printed: str) -> None:
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
     for path, mode, numbers in ((os.devnull, os.O_RDONLY, [0]), (printed, os.O_WRONLY, [1, 2])):
         stream = os.open(path, mode)
         for number in numbers:
             os.dup2(stream, number)
         os.close(stream)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
     sys.argv = [str(Path(sys.executable).with_name("dvc")), *arguments]
     from dvc.cli import main
 

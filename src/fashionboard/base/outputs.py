@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from fashionboard.base import unfinished
+from fashionboard.base import clock, unfinished
 
 
+@clock.part("outputs")
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` under a temporary name, then rename it to `path`; missing folders are made.
 
@@ -25,6 +26,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         partial.replace(path)
 
 
+@clock.part("outputs")
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write `content` as indented JSON in UTF-8.
 
@@ -35,6 +37,7 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
     write_bytes(path, (text + "\n").encode())
 
 
+@clock.part("outputs")
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a header line and `rows` as CSV in UTF-8, with the same line ends on every system."""
     text = io.StringIO()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from fashionboard.base import yamltext
+from fashionboard.base import clock, yamltext
 from fashionboard.base.arithmetic import Arithmetic
 from fashionboard.base.errors import DataError, ParameterError
 
@@ -157,6 +157,7 @@ def read(path: Path) -> Any:
         raise ParameterError(f"{path.name}: {error}") from None
 
 
+@clock.part("reading")
 def load(path: Path) -> Params:
     """Read and check the whole of params.yaml at `path`.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fashionboard.base import errors
+from fashionboard.board import timed
 from fashionboard.board.group import Group, Value
 from fashionboard.board.live import Live
 from fashionboard.board.results import Reader, Record
@@ -21,6 +22,7 @@ from fashionboard.repository.fetch import Remote
 from fashionboard.repository.git import Git
 from fashionboard.repository.names import short
 from fashionboard.repository.revisions import Request, Target
+from fashionboard.repository.times import Kept
 
 # files in a line that tells of several
 _NAMED = 3
@@ -69,6 +71,7 @@ class Board:
         self._cache = cache
         self._reader = Reader(self._git, cache, tmp / "fashionboard" / "committed")
         self._commits = Commits(self._git)
+        self._kept = Kept(root)
         self._read: _Read | None = None
         self._workspace = Live(root)
         self._watch = Watch(self._git, tmp, self._reader)
@@ -211,6 +214,7 @@ class Board:
         if self._request.workspace:
             with self._trying(revisions.WORKSPACE):
                 files = self._workspace.files()
+                # without times: TensorBoard would have to forget the whole of it whenever a stage ends
                 yield Group(revisions.WORKSPACE, "", "workspace", files, self._workspace.parameters)
         running = self._watch.running
         new = [Target(name, "", "experiment", baseline=baseline) for baseline, name in running]
@@ -245,6 +249,7 @@ class Board:
             tuple(record.missing),
             fetch.answers(self._answers, record.missing),
             read.said[target.commit],
+            timed.of(record.files, self._kept),
         )
 
     def _files(self, watched: Watched) -> dict[str, Path]:
@@ -268,7 +273,9 @@ class Board:
             self._shown.rename(watched.name, watched.ended)
             watched.name = watched.ended
         files = self._files(watched)
-        return Group(watched.ended, revision, state, files, watched.live.parameters or _stand_in(revision))
+        parameters = watched.live.parameters or _stand_in(revision)
+        # without times: its stages may not have ended, and another run with their inputs may have
+        return Group(watched.ended, revision, state, files, parameters)
 
 
 def _stand_in(revision: str) -> dict[str, Value]:

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 from fashionboard.repository import names
 from fashionboard.repository.commits import Commit
 from fashionboard.repository.names import clean
+from fashionboard.repository.times import Times
 
 T = TypeVar("T")
 State = Literal["workspace", "commit", "experiment", "running", "failed", "killed"]
@@ -29,7 +30,8 @@ class Group:
     files by their paths in the view. missing: outputs whose files, or list of files, are not in the
     cache. parameters, metrics: those that DVC tracks, by flattened name. answers: of those missing that
     the remote was asked for, why they could not be brought; "" if it has them not. commit: who made it
-    and what they said, if it is one.
+    and what they said, if it is one. times: how long its stages took,
+    by folder in the view, as far as that is known and they have ended.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Group:
     missing: tuple[str, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict)
     commit: Commit | None = None
+    times: Mapping[str, Times] = field(default_factory=dict)
 
     @property
     def stages(self) -> list[str]:

@@ -18,14 +18,14 @@ def markdown(commit: Commit) -> str:
     body = commit.body if len(commit.body) <= _LONGEST else f"{commit.body[:_LONGEST]} ..."
     about = {"author": commit.author, "date": commit.date, "commit": commit.digest}
     parts = [
-        f"**{_escaped(commit.subject)}**" if commit.subject else "",
-        _escaped(body),
-        "<br>".join(f"{name}: {_escaped(text)}" for name, text in about.items() if text),
+        f"**{escaped(commit.subject)}**" if commit.subject else "",
+        escaped(body),
+        "<br>".join(f"{name}: {escaped(text)}" for name, text in about.items() if text),
     ]
     return "\n\n".join(filter(None, parts))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Write all but letters and digits of ASCII as HTML's numbers, which Markdown leaves as they are."""
     lines = (" ".join(line.split()) for line in text.split("\n"))
     return "<br>".join(_PUNCTUATION.sub(lambda found: f"&#{ord(found[0])};", line) for line in lines)

@@ -1,34 +1,43 @@
-"""What the board itself writes of a group: its row in the HParams tab, and what its commit says."""
+"""What the board itself writes of a group: its row in HParams, what its commit says, how long it took."""
 
 import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
-from fashionboard.board import message
+from fashionboard.board import message, timed
 from fashionboard.board.group import Group, State, Value
 from fashionboard.events.writer import EventWriter
 from fashionboard.repository.commits import Commit
+from fashionboard.repository.times import Times
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What is written of a group. is_row: whether it has a row; without one, only what its commit says."""
+    """What is written of a group.
+
+    is_row: whether it has a row; without one, only texts. keys: of the runs that made its event files. times:
+    another run of the same inputs makes no other content. To show it, TensorBoard would have to forget all
+    that the group has for some seconds.
+    """
 
     is_row: bool
     parameters: Mapping[str, Value]
     metrics: Mapping[str, float]
     state: State
     commit: Commit | None
+    keys: Mapping[str, str]
+    times: Mapping[str, Times] = field(compare=False)
 
     @classmethod
     def of(cls, group: Group, is_row: bool) -> "_Content":
         """Return what belongs into the file of `group` now."""
+        texts = group.commit, timed.keys(group.files), group.times
         if is_row:
-            return cls(True, dict(group.parameters), dict(group.metrics), group.state, group.commit)
-        return cls(False, {}, {}, "commit", group.commit)
+            return cls(True, dict(group.parameters), dict(group.metrics), group.state, *texts)
+        return cls(False, {}, {}, "commit", *texts)
 
     @property
     def digest(self) -> str:
@@ -49,7 +58,7 @@ class _File:
 class Rows:
     """Writes an event file a group and keeps it up to date.
 
-    A row of a running experiment gets its metrics, and its commit, at its end.
+    A row of a running experiment gets its metrics, its commit and its times at its end.
     """
 
     def __init__(self, view: Path) -> None:
@@ -105,6 +114,8 @@ class Rows:
     def _end(self, file: _File, content: _Content) -> None:
         if content.commit:
             file.events.text(message.TAG, message.markdown(content.commit))
+        if content.times:
+            file.events.text(timed.TAG, timed.markdown(content.times))
         for name, value in content.metrics.items():
             file.events.scalar(name, value)
         if content.is_row:

@@ -16,21 +16,25 @@ _LEAST = 12
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """A title and the cells below it, which hold only what a terminal may be shown."""
+
     title: str
     cells: list[str]
     right: bool = False
 
     @classmethod
-    def of(cls, title: str, cells: list[str], right: bool = False) -> "_Column":
+    def of(cls, title: str, cells: list[str], right: bool = False) -> "Column":
         """Return a column of what a terminal may be shown."""
         return cls(visible(title), list(map(visible, cells)), right)
 
     @property
     def width(self) -> int:
+        """That of the widest, in columns of a terminal."""
         return max(map(width, [self.title, *self.cells]))
 
     def lines(self) -> list[str]:
+        """Return title and cells, all of the same width."""
         columns = self.width
         return [_padded(cell, columns, self.right) for cell in [self.title, *self.cells]]
 
@@ -43,12 +47,12 @@ def table(groups: Iterable[Group], values: Sequence[str] = (), room: int | None 
     """
     groups = list(groups)
     columns = [
-        _Column.of("name", [group.name for group in groups]),
-        _Column.of("revision", [group.revision or "-" for group in groups]),
-        _Column.of("stages", [" ".join(group.stages) or "-" for group in groups]),
-        _Column.of("files", [str(len(group.files)) for group in groups], right=True),
-        _Column.of("size", [size(group.size) for group in groups], right=True),
-        _Column.of("state", [_state(group) for group in groups]),
+        Column.of("name", [group.name for group in groups]),
+        Column.of("revision", [group.revision or "-" for group in groups]),
+        Column.of("stages", [" ".join(group.stages) or "-" for group in groups]),
+        Column.of("files", [str(len(group.files)) for group in groups], right=True),
+        Column.of("size", [size(group.size) for group in groups], right=True),
+        Column.of("state", [_state(group) for group in groups]),
         *(_values(groups, name) for name in values),
     ]
     for title, texts in (
@@ -57,9 +61,12 @@ def table(groups: Iterable[Group], values: Sequence[str] = (), room: int | None 
     ):
         if any(texts):
             cells = [visible(text) or "-" for text in texts]
-            columns.append(
-                _Column(title, cells if room is None else _cut(cells, _left(columns, title, room)))
-            )
+            columns.append(Column(title, cells if room is None else _cut(cells, _left(columns, title, room))))
+    return laid_out(columns)
+
+
+def laid_out(columns: Iterable[Column]) -> str:
+    """Return columns of as many cells each side by side, a line a cell."""
     lines = zip(*(column.lines() for column in columns), strict=True)
     return "\n".join(_GAP.join(line).rstrip() for line in lines)
 
@@ -68,13 +75,13 @@ def _state(group: Group) -> str:
     return f"{group.state}, incomplete" if group.missing else group.state
 
 
-def _values(groups: list[Group], name: str) -> _Column:
+def _values(groups: list[Group], name: str) -> Column:
     found = [where.value(group, name) for group in groups]
     numbers = all(each is None or isinstance(each, float) for each in found)
-    return _Column.of(name, [where.said(each) for each in found], right=numbers)
+    return Column.of(name, [where.said(each) for each in found], right=numbers)
 
 
-def _left(columns: list[_Column], title: str, room: int) -> int:
+def _left(columns: list[Column], title: str, room: int) -> int:
     """Return the width for one more column; of what is left, an author takes a third at most."""
     left = room - sum(column.width + len(_GAP) for column in columns)
     return max(left // 3 if title == "author" else left, _LEAST)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fashionboard.base import outputs
+from fashionboard.base import clock, outputs
 from fashionboard.base.errors import DataError
 from fashionboard.data import idx
 
@@ -73,6 +73,7 @@ def labels_path(root: Path, split: Split) -> Path:
     return root / "FashionMNIST" / "raw" / f"{_PREFIX[split]}-labels-idx1-ubyte"
 
 
+@clock.part("reading")
 def describe(root: Path) -> Description:
     """Read `root`/dataset.json.
 
@@ -114,6 +115,7 @@ def save(root: Path, description: Description, splits: Mapping[Split, Images]) -
     write_description(root, description)
 
 
+@clock.part("reading")
 def load(root: Path, split: Split) -> Images:
     """Read the images and labels of `split` under `root`.
 

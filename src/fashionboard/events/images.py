@@ -7,9 +7,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fashionboard.base import clock
+
 Pixels = npt.NDArray[np.uint8]
 
 
+@clock.part("figures")
 def grid(pixels: Pixels, columns: int, padding: int = 2) -> Pixels:
     """Arrange grey images in rows of `columns`, with black padding around each.
 
@@ -44,6 +47,7 @@ def sprite(pixels: Pixels) -> Pixels:
     return grid(filled, columns=side, padding=0)
 
 
+@clock.part("figures")
 def png(pixels: Pixels) -> bytes:
     """Encode uint8 (height, width) grey or (height, width, 3) RGB as PNG, without loss."""
     content = io.BytesIO()

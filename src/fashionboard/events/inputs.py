@@ -5,10 +5,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from fashionboard.base import yamltext
+from fashionboard.base import clock, yamltext
 from fashionboard.base.errors import DataError
 
 
+@clock.part("reading")
 def key(stage: str, settings: BaseModel, root: Path = Path()) -> str:
     """Return a digest of the stage's code, data and parameters: 16 hexadecimal digits.
 

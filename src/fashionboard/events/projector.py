@@ -8,10 +8,11 @@ import numpy.typing as npt
 from google.protobuf import text_format
 from tensorboard.plugins.projector.projector_config_pb2 import EmbeddingInfo, ProjectorConfig
 
-from fashionboard.base import outputs
+from fashionboard.base import clock, outputs
 from fashionboard.events import images
 
 
+@clock.part("events")
 def write(
     folder: Path,
     name: str,

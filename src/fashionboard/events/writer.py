@@ -27,7 +27,7 @@ from tensorboard.plugins.pr_curve.metadata import create_summary_metadata as pr_
 from tensorboard.plugins.text.metadata import create_summary_metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from fashionboard.base import unfinished
+from fashionboard.base import clock, unfinished
 from fashionboard.events import images, projector
 
 # 2017-08-25T00:00:00Z, the day on which Fashion-MNIST was published
@@ -55,6 +55,7 @@ class EventWriter:
     Use it as a context manager: if the block raises, the file is removed.
     """
 
+    @clock.part("events")
     def __init__(self, folder: Path, key: str) -> None:
         """Open `folder`/events.out.tfevents.<key>; `key` is a hexadecimal digest of 8 or more digits."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +79,7 @@ class EventWriter:
         if error is not None:
             self.path.unlink(missing_ok=True)
 
+    @clock.part("events")
     def close(self) -> None:
         """Write what is left and close the file; where that is not possible, remove it."""
         try:
@@ -195,6 +197,7 @@ class EventWriter:
         end = SessionEndInfo(status=status, end_time_secs=self._time(0))
         self._write_session(hparams.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=end))
 
+    @clock.part("events")
     def flush(self) -> None:
         """Let readers see everything that was written so far."""
         self._records.flush()
@@ -212,6 +215,7 @@ class EventWriter:
     def _time(self, step: int) -> float:
         return _EPOCH + step + self._fraction
 
+    @clock.part("events")
     def _write(self, event: Event, step: int) -> None:
         event.step = step
         event.wall_time = self._time(step)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from fashionboard.base import clock
 from fashionboard.figures import canvas
 from fashionboard.figures.canvas import Labels, Pixels
 
@@ -20,6 +21,7 @@ _COLUMNS, _HEADING, _MISTAKE, _LINES, _ZOOM = 6, 88, 208, 82, 4
 
 
 @canvas.same_everywhere
+@clock.part("figures")
 def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str) -> Pixels:
     """Draw a confusion matrix, int64 (classes, classes), rows by label and columns by prediction.
 
@@ -47,6 +49,7 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str)
 
 
 @canvas.same_everywhere
+@clock.part("figures")
 def mistakes(
     pixels: Pixels,
     labels: Labels,
@@ -83,6 +86,7 @@ def mistakes(
 
 
 @canvas.same_everywhere
+@clock.part("figures")
 def reliability(
     edges: npt.NDArray[np.float64],
     counts: npt.NDArray[np.int64],

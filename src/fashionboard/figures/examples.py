@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from fashionboard.base import clock
 from fashionboard.figures import canvas
 from fashionboard.figures.canvas import Labels, Pixels
 
@@ -18,6 +19,7 @@ _RIGHT, _WRONG = "green", "#c00000"
 
 
 @canvas.same_everywhere
+@clock.part("figures")
 def predictions(
     pixels: Pixels,
     labels: Labels,
@@ -60,6 +62,7 @@ def predictions(
 
 
 @canvas.same_everywhere
+@clock.part("figures")
 def class_grid(pixels: Pixels, labels: Labels, classes: Sequence[str], columns: int) -> Pixels:
     """Draw a row of images a class, the first `columns` of each in the order given.
 
@@ -79,6 +82,7 @@ def class_grid(pixels: Pixels, labels: Labels, classes: Sequence[str], columns: 
 
 
 @canvas.same_everywhere
+@clock.part("figures")
 def class_balance(train: Labels, test: Labels, classes: Sequence[str]) -> Pixels:
     """Draw how many images of each class there are; train and test: labels (images,)."""
     # the legend and the axis, and the same for each class

@@ -9,7 +9,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from fashionboard.base import errors, outputs
+from fashionboard.base import clock, errors, outputs
 from fashionboard.base.errors import ModelError
 from fashionboard.network.nets import MODELS, Network
 
@@ -25,6 +25,7 @@ class Origin:
     classes: tuple[str, ...]
 
 
+@clock.part("outputs")
 def save(path: Path, net: Network, origin: Origin) -> None:
     """Write the weights of `net` and `origin` as safetensors, whole or not at all."""
     about = json.dumps({"architecture": type(net).__name__, **asdict(origin)})
@@ -33,6 +34,7 @@ def save(path: Path, net: Network, origin: Origin) -> None:
     outputs.write_bytes(path, safetensors.torch.save(weights, metadata={_KEY: about}))
 
 
+@clock.part("reading")
 def load(path: Path, expected: Origin | None = None) -> tuple[Network, Origin]:
     """Build the net that `path` holds, and tell what it was trained on.
 

@@ -12,9 +12,11 @@ def uncollected() -> Iterator[None]:
     Torch and matplotlib make 200,000 objects that stay until the process ends. Python would go through
     them 590 times in between: a sixth of the time that the imports of train or evaluate take.
     """
+    before = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-        gc.enable()
+        if before:
+            gc.enable()

@@ -23,22 +23,23 @@ def root() -> Path:
     return Path(os.environ.get("DVC_ROOT", "")).resolve()
 
 
-def place(name: str) -> Path:
-    """Return where the file `name` is kept."""
-    return root().joinpath(*FOLDER, name)
+def place(name: str, repository: Path | None = None) -> Path:
+    """Return where the file `name` is kept; repository: its folder, `root()` if None."""
+    return (repository or root()).joinpath(*FOLDER, name)
 
 
-def read(name: str, most: int | None = None) -> bytes | None:
+def read(name: str, most: int | None = None, repository: Path | None = None) -> bytes | None:
     """Return the content of a kept file, None if there is none.
 
-    most: the bytes to read of one that is longer; all if None.
+    most: the bytes to read of one that is longer; all if None. repository: its folder, without a link in its
+    own path; `root()` if None.
 
     Raises:
         PathError: a link lies on the way, or something else than a file in its place.
         OSError: it cannot be read.
     """
-    path = place(name)
-    no_links.check(root(), path)
+    path = place(name, repository)
+    no_links.check(repository or root(), path)
     if not path.exists():
         return None
     _refuse_all_but_files(path)
@@ -70,6 +71,25 @@ def remove(name: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def thin(pattern: str, most: int) -> None:
+    """Remove the oldest files of such a name, so that `most` are left; after `write`, which looks for links.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    found = [path for path in place(pattern).parent.glob(pattern) if path.is_symlink() or not path.is_dir()]
+    if len(found) > most:
+        for path in sorted(found, key=_changed)[:-most]:
+            path.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:  # another process has just removed it
+        return 0
+
+
 def _refuse_all_but_files(path: Path) -> None:
     if not no_links.is_file(path):
         found = "a folder" if path.is_dir() else "something else"
@@ -80,5 +100,10 @@ def _remove_partials(path: Path) -> None:
     """Remove what `outputs` has left half written, unless another process may be writing it."""
     for partial in path.parent.glob(f".{path.name}.*.partial"):
         number = partial.name.removeprefix(f".{path.name}.").removesuffix(".partial")
-        if number.isdecimal() and (int(number) == os.getpid() or not psutil.pid_exists(int(number))):
+        # no process has a longer one
+        if (
+            number.isdecimal()
+            and len(number) < 10
+            and (int(number) == os.getpid() or not psutil.pid_exists(int(number)))
+        ):
             partial.unlink(missing_ok=True)

@@ -8,10 +8,13 @@ from tensorboard.compat.proto.versions_pb2 import VersionDef
 from torch import Tensor, nn
 from torch.utils.tensorboard import _pytorch_graph
 
+from fashionboard.base import clock
+
 # what torch.utils.tensorboard writes as the graph's version
 _PRODUCER = 22
 
 
+@clock.part("figures")
 def trace(net: nn.Module, images: Tensor) -> GraphDef:
     """Return the graph of `net` applied to `images`, a batch as the network takes it.
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from torch import Tensor
 
-from fashionboard.base import errors
+from fashionboard.base import clock, errors
 from fashionboard.base.errors import PathError
 from fashionboard.repository import keeping
 from fashionboard.training.progress import Report
@@ -64,6 +64,7 @@ class _About(_Strict):
     reports: Annotated[list[_Report], Field(min_length=1)]
 
 
+@clock.part("outputs")
 def save(key: str, state: Mapping[str, Tensor], reports: Sequence[Report]) -> None:
     """Write the state of a training and all its reports so far, whole or not at all.
 
@@ -77,6 +78,7 @@ def save(key: str, state: Mapping[str, Tensor], reports: Sequence[Report]) -> No
     keeping.write(_name(key), hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
 
 
+@clock.part("reading")
 def load(key: str, state: Mapping[str, Tensor], expected: Expected) -> list[Report]:
     """Bring `state` to where the training was, say so, and return its reports.
 
@@ -102,6 +104,7 @@ def load(key: str, state: Mapping[str, Tensor], expected: Expected) -> list[Repo
     return []
 
 
+@clock.part("outputs")
 def discard(key: str) -> None:
     """Remove what was saved, once the training's outputs are all written."""
     keeping.remove(_name(key))

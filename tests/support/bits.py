@@ -1,23 +1,10 @@
-"""What the library computes, in short: a digest of the bits of each of many small trainings and evaluations.
-
-python -m tests.support.bits FOLDER        prints them as JSON; pictures are made in FOLDER
-"""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
-
-from fashionboard.base import arithmetic
-
-arithmetic.prepare()
-arithmetic.choose("portable")
+"""What the library computes, in short: digests of the bits of many small trainings and evaluations."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -122,15 +109,12 @@ def pictures(folder: Path) -> Iterator[tuple[str, str]]:
         yield f"picture {number}", digest(image.convert(decode.read(path)).pixels)
 
 
-def main() -> None:
+def computed(folder: Path) -> dict[str, str]:
+    """Return all digests by what they are of; pictures are made in `folder`."""
     found = {f"trained: {name}": trained(changes) for name, changes in TRAININGS.items()}
     for model in nets.MODELS:
         for batch_size, threads in ((1, 1), (20, 2), (40, 1), (40, 2)):
             found.update(evaluated(model, batch_size, threads))
     found.update(functions())
-    found.update(pictures(Path(sys.argv[1])))
-    print(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main()
+    found.update(pictures(folder))
+    return found

@@ -74,7 +74,7 @@ def against_the_tutorial(folder: Path, pairs: int) -> tuple[list[Figure], dict[s
     loop = Figure(
         "training loop with all its logging, against the tutorial's", "steps/s", 3.2, 5, at_least=True
     )
-    cold = Figure("`dvc repro` from an empty cache, against the tutorial's whole script", "s", 0.75, 0.5)
+    cold = Figure("`dvc repro` from an empty cache, against the tutorial's whole script", "s", 0.4)
     train = Figure("peak memory of train, against the tutorial's script", "MB", 0.8, 0.5)
     evaluate = Figure("peak memory of evaluate, against the tutorial's script", "MB", 0.8, 0.5)
     for pair in range(pairs):
@@ -108,7 +108,11 @@ def with_nothing_to_do(done: Path, folder: Path, pairs: int) -> Figure:
 def evaluate_alone(done: Path, pairs: int) -> Figure:
     """Compare an experiment that runs evaluate alone with that stage's own process."""
     figure = Figure(
-        "`dvc exp run -S evaluate...`, over evaluate's own computing and imports", "s", 2, 1, difference=True
+        "`dvc exp run -S evaluate...`, over evaluate's own computing and imports",
+        "s",
+        2,
+        1.7,
+        difference=True,
     )
     for pair in range(pairs):
         change = f"evaluate.thresholds={100 + pair}"

@@ -34,6 +34,7 @@ def main() -> None:
     # judge
     with histograms.activations(net) as activations:
         logs = inference.log_probabilities(net, test.pixels, settings.batch_size)
+    logs = inference.with_views(logs, net, test.pixels, settings.batch_size, settings.augment)
     probabilities, predicted, confidence = scores.decide(logs)
     numbers = asdict(scores.summarise(logs, test.labels, about.classes))
     counts = scores.pr_counts_by_class(probabilities, test.labels, about.classes, settings.thresholds)

@@ -1,4 +1,4 @@
-"""`make demo`'s script: on a machine without a git identity, in any folder, and where it cannot end well."""
+"""The scripts of `make demo` and `make best`: for any user, in any folder, and where they cannot end well."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.repository import Repository
 
@@ -111,6 +112,31 @@ def test_the_demo_works_for_a_user_without_a_name_and_a_home(ran: Repository, ho
         nameless = ("env", "-u", "USER", "-u", "LOGNAME", *home)
         done = repository.run(*_NOBODY, *nameless, "scripts/demo")
     assert "accuracy" in done.stdout
+
+
+def test_the_best_is_an_experiment_of_its_own_with_settings_that_it_was_not_told(
+    ran: Repository, tmp_path: Path
+) -> None:
+    repository = copied(ran, tmp_path / "clone")
+    name = "best-3-epochs-1"
+    done = repository.run("scripts/best", "3", "1", "data.dataset=drawn")
+    assert left(repository) == ([name, "demo"], [])
+    assert repository.git("status", "--porcelain") == ""
+    commit = repository.git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}").strip()
+    found = yaml.safe_load(repository.git("show", f"{commit}:params.yaml"))
+    assert found["train"]["seed"] == 3 and found["train"]["label_smoothing"] == 0.1
+    assert (found["data"]["dataset"], found["train"]["epochs"]) == ("drawn", 1)
+    assert found["evaluate"]["augment"] == "flip-shift"
+    assert '"accuracy"' in done.stdout and f"dvc exp apply {name} " in done.stdout
+
+
+@pytest.mark.parametrize("seed", ["x", "-1", "1.5", "01", ""])
+def test_a_seed_that_is_none_is_refused(root: Path, seed: str) -> None:
+    done = subprocess.run([root / "scripts" / "best", seed], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == f"error: expected a whole number as SEED, found: {seed}; make best SEED=1 EPOCHS=4\n"
+    )
 
 
 def test_a_broken_dvc_yaml_is_told_and_the_last_demo_is_left(ran: Repository, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.metrics import average_precision_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fashionboard.data import dataset
@@ -82,6 +83,39 @@ def test_evaluate_refuses_weights_whose_sums_are_not_finite(
     checkpoint.save(repository.path / "models/net.safetensors", net, checkpoint.Origin("drawn", CLASSES))
     said = refusal(repository, "evaluate")
     assert "expected finite numbers, found " in said and said.endswith("train again with a smaller train.lr")
+
+
+def test_other_views_count_for_decisions_but_not_for_features_and_activations(
+    repository: Repository,
+) -> None:
+    repository.set({"data.drawn.train_images": 20, "data.drawn.test_images": 200, "embed.points": 20})
+    assert start(repository, "download").returncode == 0
+    net = nets.initial(0)
+    checkpoint.save(repository.path / "models/net.safetensors", net, checkpoint.Origin("drawn", CLASSES))
+    run = repository.path / "runs" / "evaluate"
+    precision, others = [], []
+    for augment in ("none", "flip"):
+        repository.set({"evaluate.augment": augment})
+        assert start(repository, "evaluate").returncode == 0
+        numbers = json.loads((repository.path / "metrics/evaluate.json").read_text())
+        precision.append(numbers["average_precision"]["macro"])
+        events = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload()
+        names = [name for name in events.Tags()["tensors"] if name.startswith("activations/")]
+        seen = [[each.tensor_proto for each in events.Tensors(name)] for name in names]
+        (features,) = run.rglob("tensors.tsv")
+        others.append((names, seen, features.read_bytes()))
+    assert others[0] == others[1] and others[0][0]
+    test = dataset.load(repository.path / "data/raw", "test")
+    images = nets.normalise(torch.tensor(test.pixels))
+    with torch.no_grad():
+        both = [net(each).softmax(dim=1).numpy() for each in (images, images.flip(3))]
+    expected = [
+        average_precision_score(np.eye(10)[test.labels], each, average="macro")
+        for each in (both[0], both[0] + both[1])
+    ]
+    assert abs(expected[0] - expected[1]) > 0.001
+    # float32 sums in another order change the order of images that are nearly equal
+    assert precision == pytest.approx(expected, abs=1e-4)
 
 
 def texts(repository: Repository, stage: str) -> str:

@@ -30,6 +30,7 @@ def test_the_committed_defaults_are_the_tutorials(root: Path) -> None:
     )
     assert (train.model, train.optimizer, train.weight_decay) == ("net", "sgd", 0)
     assert (train.schedule, train.augment, train.validation, train.keep) == ("constant", "none", 0, "last")
+    assert train.label_smoothing == 0 and params.load(root / "params.yaml").evaluate.augment == "none"
 
 
 @pytest.mark.parametrize("written", ["1e-5", "1e-05", "0.00001", "1.0e-5", "+1E-5", ".00001"])
@@ -66,8 +67,10 @@ def test_every_way_to_write_a_float_is_the_same_float(tmp_path: Path, root: Path
             "schedule: step",
             "train.schedule is 'step', allowed: constant or cosine or one-cycle",
         ),
-        ("augment: none", "augment: cutout", "train.augment is 'cutout', allowed: none or flip-shift"),
-        ("augment: none", "augment:", "train.augment is None, allowed: none or flip-shift"),
+        ("none # none | flip-", "cutout # ", "train.augment is 'cutout', allowed: none or flip-shift"),
+        ("none # none | flip-", "# ", "train.augment is None, allowed: none or flip-shift"),
+        ("smoothing: 0", "smoothing: 1", "train.label_smoothing is 1, allowed: a number >= 0 and < 1"),
+        ("none # none | flip ", "shift # ", "evaluate.augment is 'shift', allowed: none or flip or flip-"),
         ("validation: 0", "validation: 0.1", "train.validation is 0.1, allowed: an integer >= 0 and <="),
         ("keep: last", "keep: first", "train.keep is 'first', allowed: last or best"),
         (

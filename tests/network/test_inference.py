@@ -1,10 +1,15 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
+from torchvision import transforms
 
 from fashionboard.base.errors import ModelError
 from fashionboard.data.dataset import Images
 from fashionboard.network import inference, nets
+
+SHIFTS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 200, 10_000])
@@ -57,3 +62,61 @@ def test_the_largest_finite_logits_give_finite_logarithms(images: Images) -> Non
     net.get_parameter("fc3.bias").data.copy_(torch.tensor([limit, -limit]))
     # exact: each is a float32, and so in float64 is twice its value
     assert inference.log_probabilities(net, images.pixels[:1], 1).tolist() == [[0, -2 * limit]]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 10_000])
+@pytest.mark.parametrize(("augment", "shifts"), [("flip", [(0, 0)]), ("flip-shift", SHIFTS)])
+def test_views_give_the_mean_probability_of_an_image_mirrored_and_moved(
+    images: Images, batch_size: int, augment: Literal["flip", "flip-shift"], shifts: list[tuple[int, int]]
+) -> None:
+    net, pixels = nets.initial(0), images.pixels[:20]
+    logs = inference.log_probabilities(net, pixels, batch_size)
+    ours = inference.with_views(logs, net, pixels, batch_size, augment)
+    expected = []
+    with torch.no_grad():
+        for image in pixels:
+            as_tensor = transforms.functional.to_tensor(image)
+            both = [as_tensor, transforms.functional.hflip(as_tensor)]
+            # what comes in is black
+            views = [
+                transforms.functional.affine(one, 0.0, [right, down], 1.0, [0.0])
+                for one in both
+                for down, right in shifts
+            ]
+            each = [net((one[None] - 0.5) / 0.5).double().softmax(dim=1)[0] for one in views]
+            expected.append(torch.stack(each).mean(dim=0).numpy())
+    assert ours.dtype == np.float64
+    # sums in float32, in another order for another batch
+    assert np.exp(ours) == pytest.approx(np.array(expected), abs=1e-6)
+    assert not np.allclose(ours, logs, atol=1e-4)
+    assert np.exp(ours).sum(axis=1) == pytest.approx(1, abs=1e-12)
+
+
+def test_without_views_nothing_changes(images: Images) -> None:
+    net, pixels = nets.initial(0), images.pixels[:5]
+    logs = inference.log_probabilities(net, pixels, 5)
+    assert inference.with_views(logs, net, pixels, 5, "none") is logs
+
+
+def test_a_mirrored_image_has_the_same_mean(images: Images) -> None:
+    net, pixels = nets.initial(0), images.pixels[:20]
+    swapped = np.ascontiguousarray(pixels[:, :, ::-1])
+    one, other = (
+        inference.with_views(inference.log_probabilities(net, each, 7), net, each, 7, "flip")
+        for each in (pixels, swapped)
+    )
+    assert np.array_equal(one, other)
+
+
+def test_certain_classes_stay_certain_and_impossible_ones_finite(images: Images) -> None:
+    net = nets.initial(0, classes=2)
+    torch.nn.init.zeros_(net.get_parameter("fc3.weight"))
+    limit = torch.finfo(torch.float32).max
+    net.get_parameter("fc3.bias").data.copy_(torch.tensor([limit, -limit]))
+    logs = inference.log_probabilities(net, images.pixels[:1], 1)
+    augments: list[Literal["flip", "flip-shift"]] = ["flip", "flip-shift"]
+    for augment in augments:
+        found = inference.with_views(logs, net, images.pixels[:1], 1, augment)
+        # ten sums of float64
+        assert found == pytest.approx(np.array([[0, -2 * limit]]), rel=1e-15, abs=1e-14)
+        assert np.isfinite(found).all() and found.max() <= 0

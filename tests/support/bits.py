@@ -28,6 +28,7 @@ TRAININGS: dict[str, dict[str, object]] = {
     "cosine": {"schedule": "cosine", "lr": 0.01},
     "one-cycle": {"schedule": "one-cycle", "lr": 0.01},
     "augmented": {"augment": "flip-shift"},
+    "smoothed": {"label_smoothing": 0.1},
     "validated": {"validation": 60, "keep": "best"},
     "a single image": {"batch_size": 1},
     "a batch of 31": {"batch_size": 31},
@@ -71,6 +72,8 @@ def evaluated(model: str, batch_size: int, threads: int) -> Iterator[tuple[str, 
     with histograms.activations(net) as activations:
         logs = inference.log_probabilities(net, images.pixels, batch_size)
     yield f"{name}: log probabilities", digest(logs)
+    views = inference.with_views(logs[:4], net, images.pixels[:4], batch_size, "flip-shift")
+    yield f"{name}: ten views", digest(views)
     yield f"{name}: features", digest(inference.features(net, images.pixels, batch_size))
     # further apart than those of a net that was not trained
     probabilities, predicted, confidence = scores.decide(4 * logs)

@@ -161,7 +161,10 @@ def modern(**changes: object) -> Train:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "sgd", "schedule": "cosine"}, {"batch_size": 199}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimizer": "sgd", "schedule": "cosine"}, {"batch_size": 199}, {"label_smoothing": 0.1}],
+)
 def test_a_plain_loop_gives_the_same_bits_with_all_options(
     images: Images, changes: dict[str, object]
 ) -> None:
@@ -188,13 +191,14 @@ def plain_options(net: nn.Module, images: Images, wanted: Train) -> list[float]:
         optimizer = optim.SGD(net.parameters(), momentum=0.9, **settings)  # type: ignore[arg-type]
         half = lambda step: (1 + math.cos(math.pi * step / steps)) / 2  # noqa: E731
         scheduler = optim.lr_scheduler.LambdaLR(optimizer, half)
+    criterion = nn.CrossEntropyLoss(label_smoothing=wanted.label_smoothing)
     losses = []
     for epoch in range(wanted.epochs):
         order = torch.from_numpy(loop.order(len(images), 0, epoch))
         changed = augmentation.flip_shift(pixels[order], augmentation.draw(len(images), 0, epoch))
         for inputs, at in zip(changed.split(wanted.batch_size), order.split(wanted.batch_size), strict=True):
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(net(nets.normalise(inputs)), labels[at])
+            loss = criterion(net(nets.normalise(inputs)), labels[at])
             loss.backward()
             optimizer.step()
             losses.append(loss.item())

@@ -85,6 +85,7 @@ def goes_on(images: Images, stop: int, wanted: Train) -> list[int]:
         {"optimizer": "adamw", "schedule": "cosine"},
         {"augment": "flip-shift", "weight_decay": 0.01},
         {"validation": 40, "keep": "best", "lr": 0.03},
+        {"label_smoothing": 0.1},
         {
             "model": "cnn",
             "optimizer": "adamw",

@@ -78,6 +78,7 @@ class Train(_Section):
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     schedule: Schedule
     augment: Literal["none", "flip-shift"]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     validation: Annotated[int, Field(ge=0, le=1_000_000)]
     keep: Keep
     log_every: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -100,6 +101,7 @@ class Evaluate(_Section):
     seed: Seed
     points: Annotated[int, Field(ge=0, le=10_000)]  # the sprite bounds them, as in `Embed`
     batch_size: Annotated[int, Field(ge=1, le=65_536)]
+    augment: Literal["none", "flip", "flip-shift"]
     thresholds: Annotated[int, Field(ge=2, le=10_000)]
     threads: Threads
     arithmetic: Arithmetic

@@ -56,12 +56,16 @@ def batches(
         yield from zip(*(tensor.split(batch_size) for tensor in together), strict=True)
 
 
-def training_step(net: nn.Module, optimizer: Optimizer) -> repeat.Step:
-    """Return a function that trains `net` on a batch and its labels, and returns the loss."""
+def training_step(net: nn.Module, optimizer: Optimizer, label_smoothing: float = 0.0) -> repeat.Step:
+    """Return a function that trains `net` on a batch and its labels, and returns the loss.
+
+    label_smoothing: the share of the target that all classes have in equal parts, [0, 1): Szegedy et al.,
+    "Rethinking the Inception Architecture" (2016), section 7.
+    """
 
     def step(inputs: Tensor, targets: Tensor) -> Tensor:
         optimizer.zero_grad()
-        loss = functional.cross_entropy(net(inputs), targets)
+        loss = functional.cross_entropy(net(inputs), targets, label_smoothing=label_smoothing)
         loss.backward()
         optimizer.step()
         return loss.detach()
@@ -105,7 +109,7 @@ class Trainer:
         steps = math.ceil(len(images) / size)
         total = settings.epochs * steps
         self._net.train()
-        function = training_step(self._net, self._optimizer)
+        function = training_step(self._net, self._optimizer, settings.label_smoothing)
         step = repeat.record(function, normalise(pixels[:size]), labels[:size], self._stepped)
         # disable=None: no bar where nobody watches
         with tqdm(total=total, initial=after + 1, desc="train", unit="batch", disable=None) as bar:

@@ -5,15 +5,12 @@ it, or by the next one if that was killed.
 """
 
 import contextlib
-import ctypes
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,36 +19,14 @@ import psutil
 from fashionboard.base import outputs
 from fashionboard.base.errors import FashionboardError, reason
 from fashionboard.repository import no_links
+from fashionboard.repository.programs import DVC, ending_with_this_one, environment, run
 
-# -P: a file dvc.py in the repository is none of DVC
-DVC = [sys.executable, "-P", "-m", "dvc"]
 _PREFIX = "fashionboard-verify-"
 # in the folder: who made it and when that process began, and the folder's inode number, which no copy has
 _MARK = ".fashionboard-verify"
 _MARKED = re.compile(r"(\d+) (\d+) (\d+)")
 # seconds by which a process can seem to have begun otherwise, after the clock was set
 _CLOCK = 60
-# of `git rev-parse --local-env-vars`, those that lead to another repository, index or configuration
-_OF_A_REPOSITORY = {
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-}
-# prctl(2): the signal that a process gets when its parent ends
-_PR_SET_PDEATHSIG = 1
 # bytes that a small file takes on a disk, in a megabyte, and of DVC's databases beside what it keeps
 _BLOCK, _MB, _OWN = 4096, 1_000_000, 1_000_000
 
@@ -75,7 +50,8 @@ def of(root: Path) -> Iterator[Clone]:
     Those of processes that were killed are removed, too.
 
     Raises:
-        VerifyError: there is no folder for temporary files, or the clone fails.
+        VerifyError: there is no folder for temporary files.
+        ProgramError: git or DVC cannot clone.
         PathError: a link is in the place of one of DVC's own files.
     """
     for other in _temporary().glob(f"{_PREFIX}*"):
@@ -137,15 +113,14 @@ def reproduce(clone: Clone) -> str:
 
     Raises:
         VerifyError: a stage fails.
+        ProgramError: the clone cannot be given a cache.
     """
     (clone.path / "dvc.lock").unlink()
     # else a shared cache would bring the outputs without running anything; DVC 3.67 writes ASCII alone
     cache = os.path.relpath(clone.cache, clone.path)
     run([*DVC, "cache", "dir", "--local", cache], clone.path, "cannot give the clone a cache")
-    environment = {**_environment(), "DVC_SITE_CACHE_DIR": str(clone.path.parent / "site")}
-    dvc = subprocess.Popen(
-        [*DVC, "repro"], cwd=clone.path, env=environment, preexec_fn=_ending_with_this_one()
-    )
+    variables = {**environment(), "DVC_SITE_CACHE_DIR": str(clone.path.parent / "site")}
+    dvc = subprocess.Popen([*DVC, "repro"], cwd=clone.path, env=variables, preexec_fn=ending_with_this_one())
     try:
         code = dvc.wait()
     except BaseException:
@@ -162,59 +137,6 @@ def reproduce(clone: Clone) -> str:
         return (clone.path / "dvc.lock").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise VerifyError("expected stages in dvc.yaml, found none; write one") from None
-
-
-def _ending_with_this_one() -> Callable[[], None] | None:
-    """Return what makes a new process die with this one under Linux, however that ends.
-
-    DVC would go on alone after a SIGKILL; its stages end with it by themselves.
-    """
-    if sys.platform != "linux":
-        return None
-    this, libc = os.getpid(), ctypes.CDLL(None)
-
-    def tie() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # it may have ended just before
-        if os.getppid() != this:
-            os._exit(1)
-
-    return tie
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment in which stages find this interpreter, and the mirror from another folder."""
-    own = _without_git_settings()
-    environment = {**own, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"}
-    mirror = environment.get("FASHION_MNIST_MIRROR", "")
-    if mirror and "://" not in mirror:
-        environment["FASHION_MNIST_MIRROR"] = str(Path(mirror).expanduser().absolute())
-    return environment
-
-
-def _without_git_settings() -> dict[str, str]:
-    """Return the environment without what leads to another repository, as it does in a hook of git's."""
-    return {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
-
-
-def run(command: list[str], folder: Path, problem: str) -> str:
-    """Run a command in a folder and return what it printed; raises VerifyError with `problem` if it fails."""
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=_without_git_settings(),
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            check=False,
-            preexec_fn=_ending_with_this_one(),
-        )
-    except OSError as error:
-        raise VerifyError(f"{problem}, found: {error}") from None
-    if done.returncode:
-        raise VerifyError(f"{problem}, found: {reason(VerifyError(done.stderr.strip() or 'nothing'))}")
-    return done.stdout
 
 
 def check_room(root: Path, outputs_size: int) -> None:

@@ -6,17 +6,16 @@ from pathlib import Path
 
 from fashionboard.base import processor
 from fashionboard.base.errors import visible
-from fashionboard.repository import lockfile, rwlock
+from fashionboard.repository import lockfile, programs, rwlock
 from fashionboard.repository.cache import Cache, is_digest
 from fashionboard.repository.lockfile import Stage
+from fashionboard.repository.programs import ProgramError
 from fashionboard.verify import clone, compare
 from fashionboard.verify.clone import VerifyError
 from fashionboard.verify.compare import Difference
 
 # differences of an output in a report
 _SHOWN = 10
-# parameters by which a stage gives up the same bytes on every processor
-_OWN_BITS = {"arithmetic": "native", "device": "cuda"}
 _MEND = "`dvc repro` and a commit of dvc.lock put it right"
 
 
@@ -76,7 +75,7 @@ def run(folder: Path) -> bool:
     """Verify the repository that `folder` is in, print what was found, and return whether all is as promised.
 
     Raises:
-        VerifyError: it cannot be verified.
+        FashionboardError: it cannot be verified.
     """
     print("Running all stages of HEAD in a clone; uncommitted changes are no part of it.", flush=True)
     verdict = verify(folder)
@@ -93,26 +92,27 @@ def verify(folder: Path) -> Verdict:
     be told where the recorded one is in the repository's cache.
 
     Raises:
-        VerifyError: there is no git repository with a committed dvc.lock, no room for a clone, or a stage
-            fails.
+        ProgramError: there is no git repository with a committed dvc.lock.
+        VerifyError: there is no room for a clone, or a stage fails.
         DataError: the committed dvc.lock cannot be read.
         PathError: a link is in the place of one of DVC's own files.
     """
-    asked = clone.run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository")
+    asked = programs.run(["git", "rev-parse", "--show-toplevel"], folder, "expected a git repository")
     root = Path(asked.removesuffix("\n"))
-    lock = clone.run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
+    lock = programs.run(["git", "show", "HEAD:dvc.lock"], root, "expected a committed dvc.lock")
     recorded = lockfile.stages(lock)
     clone.follow_no_link(root)
     # a killed DVC may have left it empty
     rwlock.mend(root.resolve())
     cache = Cache(
-        root / clone.run([*clone.DVC, "cache", "dir"], root, "expected a DVC repository").removesuffix("\n")
+        root
+        / programs.run([*programs.DVC, "cache", "dir"], root, "expected a DVC repository").removesuffix("\n")
     )
     try:
         with clone.of(root) as copy:
             found = lockfile.stages(clone.reproduce(copy))
             return _verdict((recorded, cache), (found, Cache(copy.cache)))
-    except (VerifyError, OSError):
+    except (VerifyError, ProgramError, OSError):
         # git and DVC do not always name a full disk
         clone.check_room(root, lockfile.outputs_size(lock))
         raise
@@ -154,10 +154,11 @@ def promise(recorded: dict[str, Stage]) -> Promise:
     """
     reasons, free = [], set[str]()
     for stage in recorded.values():
-        settings = [(re.split("[.:]", name)[-1], name, value) for name, value in stage.parameters.items()]
-        own = [f"{name} is {value}" for key, name, value in settings if _OWN_BITS.get(key) == value]
+        settings = stage.parameters.items()
+        own = [f"{name} is {value}" for name, value in settings if processor.decides(name, value)]
         reasons += own
-        elsewhere = not processor.has_avx2() and any(key == "arithmetic" for key, _, _ in settings)
+        computes = any(re.split("[.:]", name)[-1] == "arithmetic" for name in stage.parameters)
+        elsewhere = computes and not processor.has_avx2()
         if own or elsewhere:
             free |= stage.outputs.keys()
     while more := {

@@ -1,0 +1,101 @@
+"""git and DVC as programs: how they are started, and what of the environment they do not get."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from fashionboard.base.errors import FashionboardError, reason
+
+# -P: a file dvc.py in the repository is none of DVC
+DVC = (sys.executable, "-P", "-m", "dvc")
+# of `git rev-parse --local-env-vars`, those that lead to another repository, index or configuration
+_OF_A_REPOSITORY = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+}
+# prctl(2): the signal that a process gets when its parent ends
+_PR_SET_PDEATHSIG = 1
+
+
+class ProgramError(FashionboardError):
+    """git or DVC cannot do what it was asked for."""
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which DVC's stages find this interpreter.
+
+    What leads git to another repository, as in a hook of git's, is left out. A mirror named by a relative
+    path is found from another folder, too.
+    """
+    own = without_git_settings(os.environ)
+    found = {**own, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"}
+    mirror = found.get("FASHION_MNIST_MIRROR", "")
+    if mirror and "://" not in mirror:
+        found["FASHION_MNIST_MIRROR"] = str(Path(mirror).expanduser().absolute())
+    return found
+
+
+def without_git_settings(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without what leads git to another repository, as it does in a hook of git's."""
+    return {name: value for name, value in variables.items() if name not in _OF_A_REPOSITORY}
+
+
+def run(command: Sequence[str], folder: Path, problem: str) -> str:
+    """Run a program in a folder and return what it printed.
+
+    Raises:
+        ProgramError: it fails; the message begins with `problem`.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=without_git_settings(os.environ),
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            check=False,
+            preexec_fn=ending_with_this_one(),
+        )
+    except OSError as error:
+        raise ProgramError(f"{problem}, found: {error}") from None
+    if done.returncode:
+        found = reason(ProgramError(done.stderr.strip() or "nothing"))
+        raise ProgramError(f"{problem}, found: {found}")
+    return done.stdout
+
+
+def ending_with_this_one() -> Callable[[], None] | None:
+    """Return what makes a new process die with this one under Linux, however that ends.
+
+    DVC would go on alone after a SIGKILL; its stages end with it by themselves.
+    """
+    if sys.platform != "linux":
+        return None
+    this, libc = os.getpid(), ctypes.CDLL(None)
+
+    def tie() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # it may have ended just before
+        if os.getppid() != this:
+            os._exit(1)
+
+    return tie

@@ -20,7 +20,7 @@ MEND := @fashionboard restore --lock
 # a file's tests share what they have made; conftest.py chooses the order
 WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup repro demo best restore verify board bench bench-board screenshots torture checks damage soak emulate mutants test test-all lint tensorboard
+.PHONY: help setup repro demo best restore verify board bench bench-board bench-sweep screenshots torture checks damage soak emulate mutants test test-all lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -89,6 +89,9 @@ bench: $(READY) ## measure everything against the tutorial's script and against 
 
 bench-board: $(READY) ## measure the board with 100 and 1,000 generated experiments
 	@python benchmarks/board.py
+
+bench-sweep: $(READY) ## measure what a sweep costs beyond its experiments
+	@python -m benchmarks.sweep
 
 screenshots: $(READY) ## make the README's pictures again, in a real browser
 	@python -m scripts.screenshots

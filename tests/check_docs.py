@@ -43,6 +43,8 @@ _INSTEAD = {
     "make setup TORCH_INDEX=URL": "true",
     "pip install .": "true",
     "make best": "scripts/best 0 1 data.dataset=drawn",
+    "ssh:gpu1,gpu2*2": "ssh:team*2",
+    "'~/fashionboard/.venv/bin/python'": sys.executable,
 }
 _SERVES = re.compile(r"^(make (board|tensorboard)|fashionboard board\b)")
 
@@ -94,7 +96,8 @@ class Reader:
 
     def environment(self) -> dict[str, str]:
         """A person's, with this clone's code first."""
-        path = f"{self.clone.path}/.venv/bin{os.pathsep}{os.environ['PATH']}"
+        own = f"{self.clone.path}/.venv/bin{os.pathsep}{self.home}/bin"
+        path = f"{own}{os.pathsep}{os.environ['PATH']}"
         return {**Repository.environment(), "PATH": path, "PYTHONPATH": str(self.clone.path / "src")}
 
     def _wait_until_served(self, process: "subprocess.Popen[bytes]") -> None:
@@ -131,6 +134,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory, root: Path, server: ssh.Ser
     """A reader with all that the pages take for granted: a picture, files, a server, an experiment."""
     reader = Reader(tmp_path_factory.mktemp("reader"), root)
     shutil.copytree(server.home / ".ssh", reader.home / ".ssh")
+    ssh.program(reader.home / "bin", server)
     folders.write(reader.clone.path / "letters", ["a", "b", "c"], each=100)
     picture = Image.new("RGB", (64, 64), "white")
     picture.paste("black", (20, 10, 50, 60))

@@ -11,7 +11,7 @@ from tests.support import imports
 FLOORS = (
     {"base"},
     {"data", "network", "evaluation", "events", "repository"},
-    {"sources", "training", "figures", "predict", "verify", "restore", "board"},
+    {"sources", "training", "figures", "predict", "verify", "restore", "board", "sweep"},
     {"cli"},
 )
 _FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -22,12 +22,13 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(
         prog="fashionboard",
-        description="DVC experiments in TensorBoard, how long they took, a check on the pipeline, a model's "
-        "predictions, and the way back to the last commit.",
+        description="DVC experiments in TensorBoard, how long they took, many at once on several machines, a "
+        "check on the pipeline, a model's predictions, and the way back to the last commit.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands)
     _add_summary(commands)
+    _add_sweep(commands)
     _add_verify(commands)
     _add_predict(commands)
     _add_restore(commands)
@@ -235,6 +236,79 @@ def _summary(arguments: argparse.Namespace) -> None:
     from fashionboard.board import summary
 
     summary.run(summary.Options(arguments.repo, tuple(arguments.revisions), arguments.json))
+
+
+def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="run many experiments, here or on several machines",
+        allow_abbrev=False,
+        usage="%(prog)s -S NAME=VALUE[,VALUE ...] [-S ...] [options]",
+        description="Run an experiment for each combination of parameters, from HEAD, here or on several "
+        "machines. Each becomes an ordinary DVC experiment of this repository. The same command again runs "
+        "what is missing.",
+    )
+    sweep.add_argument(
+        "-S",
+        "--set-param",
+        action="append",
+        required=True,
+        metavar="NAME=VALUE",
+        help="as `dvc exp run --queue -S` takes it: several values with commas between, or 'range(1,5)'; may "
+        "be repeated, then each value of one goes with each of the others",
+    )
+    sweep.add_argument(
+        "--on",
+        default="local",
+        metavar="WHERE",
+        help="local: a worker a core of this machine; local*2: two; ssh:gpu1,gpu2*2: one on gpu1 and two on "
+        "gpu2; tls://HOST:PORT or FILE.json: a Dask cluster that runs (default: %(default)s)",
+    )
+    sweep.add_argument(
+        "--python",
+        default="python3",
+        metavar="FILE",
+        help="the Python with fashionboard on hosts of ssh:, such as ~/fashionboard/.venv/bin/python; with "
+        "--setup, the one that makes the environment (default: %(default)s)",
+    )
+    sweep.add_argument(
+        "--store",
+        default="",
+        metavar="DIR",
+        help="where hosts keep what they need (default: ~/.cache/fashionboard)",
+    )
+    sweep.add_argument(
+        "--setup", action="store_true", help="call `make setup` in a copy of HEAD on hosts of ssh:, once"
+    )
+    sweep.add_argument(
+        "--pull", action="store_true", help="let hosts bring data from DVC's remote instead of sending it"
+    )
+    sweep.add_argument("--dry-run", action="store_true", help="print what would run, and run nothing")
+    sweep.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder's)")
+    sweep.set_defaults(run=_sweep)
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    if importlib.util.find_spec("distributed") is None:
+        raise errors.ExtraError(
+            f"sweep: expected Dask, found no distributed; install it, in a checkout of fashionboard: "
+            f"{shlex.quote(sys.executable)} -m pip install '.[cluster]'"
+        )
+    # Dask and DVC take a while to import: not for --help
+    from fashionboard.sweep import session
+
+    options = session.Options(
+        arguments.repo,
+        tuple(arguments.set_param),
+        arguments.on,
+        arguments.python,
+        arguments.store,
+        arguments.setup,
+        arguments.pull,
+        arguments.dry_run,
+    )
+    if not session.run(options):
+        sys.exit(1)
 
 
 def _add_verify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

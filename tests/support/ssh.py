@@ -25,6 +25,7 @@ AuthenticationMethods publickey
 UsePAM no
 StrictModes no
 Subsystem sftp internal-sftp
+SetEnv HOME={home}
 """
 _CLIENT = """
 Host team
@@ -47,7 +48,7 @@ class Server:
         for name in ("host", "key"):
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)]
             subprocess.run(command, check=True)
-        about = {"folder": self.folder, "port": self.port, "user": getpass.getuser()}
+        about = {"folder": self.folder, "port": self.port, "user": getpass.getuser(), "home": self.home}
         (self.folder / "sshd_config").write_text(_SERVER.format(**about))
         (self.home / ".ssh").mkdir(parents=True, mode=0o700)
         (self.home / ".ssh" / "config").write_text(_CLIENT.format(**about))
@@ -80,3 +81,13 @@ class Server:
     def _listens(self) -> bool:
         with socket.socket() as client:
             return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def program(folder: Path, server: Server) -> None:
+    """Put an `ssh` into a folder that finds the server: OpenSSH itself does not look into HOME."""
+    found = folder / "ssh"
+    folder.mkdir(exist_ok=True)
+    options = f"-F {server.home}/.ssh/config -o UserKnownHostsFile={server.folder}/known"
+    options += " -o StrictHostKeyChecking=accept-new"
+    found.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} {options} "$@"\n')
+    found.chmod(0o755)

@@ -8,6 +8,13 @@ from pathlib import Path
 # level x86-64-v3 of the x86-64 psABI, table 3.1, by Linux's names: all that kernels for AVX2 ask for; Intel's
 # have it since Haswell (2013), AMD's since Excavator (2015)
 _AVX2 = {"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "xsave"}
+# values of parameters by which a stage's last bits are the processor's, by the end of the parameter's name
+_OWN_BITS = {"arithmetic": "native", "device": "cuda"}
+
+
+def decides(parameter: str, value: object) -> bool:
+    """Say whether a stage with this value of a parameter gives other bytes on another kind of processor."""
+    return _OWN_BITS.get(re.split("[.:]", parameter)[-1]) == value
 
 
 def name() -> str:

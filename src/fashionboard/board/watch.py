@@ -9,6 +9,7 @@ from pathlib import Path
 from fashionboard.board.life import Life, Sign
 from fashionboard.board.live import Live, Processes
 from fashionboard.board.results import Reader
+from fashionboard.repository import sweeps
 from fashionboard.repository.experiments import Run, Runs
 from fashionboard.repository.git import Git
 
@@ -87,8 +88,12 @@ class Watch:
             new=bool(result) and result != watched.before,
             copy=made is not None,
             young=made is not None and time.time() - made <= _START,
-            works=partial(self._processes.work_in, root),
+            works=partial(self._works, watched.run),
         )
+
+    def _works(self, run: Run) -> bool:
+        """Tell whether a process works in a copy, or looks after it from here."""
+        return sweeps.is_driven(run.note) if run.note else self._processes.work_in(run.root)
 
 
 def _time_of(folder: Path) -> float | None:

@@ -4,6 +4,7 @@ As DVC 3.67 keeps it: an object lies at `<cache>/files/md5/<first two digits>/<t
 `<cache>/<first two digits>/<the rest>`; a folder is a JSON list of its files.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -58,6 +59,29 @@ class Cache:
     def place(self, md5: str) -> Path:
         """Return where DVC 3 keeps an object, be it there or not; `md5` is a digest."""
         return self._folders[0] / md5[:2] / md5[2:]
+
+    def add(self, md5: str, file: Path) -> Path:
+        """Move `file`, which lies in the same file system, into the cache as the object `md5`.
+
+        As DVC keeps it: read-only, for DVC does not read again what it finds so. One that is there stays.
+
+        Raises:
+            DataError: it has other bytes, or `md5` is no digest; the file is removed.
+            OSError: the disk cannot be written.
+        """
+        try:
+            with file.open("rb") as opened:
+                found = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            if not is_digest(md5) or found != md5.removesuffix(".dir"):
+                raise DataError(f"{md5}: expected an object of DVC's cache, found other bytes: {found}")
+            place = self.place(md5)
+            if not no_links.is_file(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.chmod(0o444)
+                file.replace(place)
+            return place
+        finally:
+            file.unlink(missing_ok=True)
 
     def lost(self) -> set[Path]:
         """Return the files that were found and are gone by now, and forget that they were there.

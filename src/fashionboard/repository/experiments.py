@@ -8,12 +8,13 @@ running one is told by a JSON file `<tmp>/exps/run/<id>/<id>.run`, beside it `<i
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fashionboard.base import yamltext
-from fashionboard.repository import names, no_links
+from fashionboard.repository import names, no_links, sweeps
 
 REFS = "refs/exps/"
 # bytes of a file that says what runs
@@ -21,6 +22,9 @@ _MOST = 1_000_000
 _EXPERIMENT = re.compile(rf"{REFS}([0-9a-f]{{2}})/([0-9a-f]{{38,62}})/(.+)")
 # dvc.repo.experiments.executor.base.TaskStatus
 _RUNNING, _SUCCESS, _FAILED, _CANCELED, _FINISHED = 2, 3, 4, 5, 6
+_TOLD: dict[str, Literal["running", "finished", "failed", "killed"]] = {
+    state: state for state in ("running", "finished", "failed", "killed")
+}
 
 
 def experiment(ref: str) -> tuple[str, str] | None:
@@ -29,13 +33,18 @@ def experiment(ref: str) -> tuple[str, str] | None:
     return (match[1] + match[2], match[3]) if match else None
 
 
+def ref(baseline: str, name: str) -> str:
+    """Return the ref of the experiment `name` that starts from the commit `baseline`."""
+    return f"{REFS}{baseline[:2]}/{baseline[2:]}/{name}"
+
+
 @dataclass(frozen=True)
 class Run:
-    """An experiment that DVC runs, or ran, in a copy of the repository: in its queue or with `--temp`.
+    """An experiment that DVC runs, or ran, in a copy of the repository: queued, with `--temp`, or elsewhere.
 
     start: the commit that the copy was made of: the baseline with what was changed in the workspace.
-    root: the copy, removed by DVC when the run has ended. state: "running" may be out of date if DVC
-    itself was killed.
+    root: the copy, removed when the run has ended. state: "running" may be out of date if DVC
+    itself was killed. note: the folder of a sweep's note; None of what runs here.
     """
 
     name: str
@@ -43,6 +52,7 @@ class Run:
     start: str
     root: Path
     state: Literal["running", "finished", "failed", "killed"]
+    note: Path | None = None
 
 
 class Runs:
@@ -52,6 +62,7 @@ class Runs:
         # --temp notes its state in the second folder alone, so that one comes last
         self._folders = (tmp / "exps" / "run", tmp / "exps" / "standalone" / "run")
         self._copies = Path(os.path.realpath(tmp)) / "exps"
+        self._elsewhere = sweeps.place(tmp)
         self._over: dict[Path, Run] = {}
 
     def read(self) -> list[Run]:
@@ -65,7 +76,16 @@ class Runs:
                     found[run.root] = run
                     if run.state != "running":
                         self._over[path] = run
-        return list(found.values())
+        return [*found.values(), *_elsewhere(self._elsewhere)]
+
+
+def _elsewhere(folder: Path) -> Iterator[Run]:
+    """Yield what a sweep runs."""
+    # no link is followed: a repository may have brought one
+    for each in filter(no_links.is_folder, sorted(folder.glob("*")) if no_links.is_folder(folder) else []):
+        note, root = sweeps.read_note(each), sweeps.copy(each)
+        if note and note.state in _TOLD:
+            yield Run(note.name, note.baseline, note.baseline, root, _TOLD[note.state], each)
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -47,15 +47,17 @@ def read(name: str, most: int | None = None, repository: Path | None = None) -> 
         return file.read(most)
 
 
-def write(name: str, content: bytes) -> None:
+def write(name: str, content: bytes, repository: Path | None = None) -> None:
     """Keep a file, whole or not at all. A link in its place is replaced.
+
+    repository: its folder, without a link in its own path; `root()` if None.
 
     Raises:
         PathError: a link lies on the way, or something else than a file in its place.
         OSError: it cannot be written.
     """
-    no_links.folder(root(), *FOLDER)
-    path = place(name)
+    no_links.folder(repository or root(), *FOLDER)
+    path = place(name, repository)
     if not path.is_symlink() and path.exists():
         _refuse_all_but_files(path)
     _remove_partials(path)

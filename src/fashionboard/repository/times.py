@@ -71,6 +71,29 @@ def keep(stage: str, key: str) -> None:
             print(errors.visible(line), file=sys.stderr, flush=True)
 
 
+def records(root: Path) -> dict[str, bytes]:
+    """Return what the repository at `root` keeps, by key, to be kept by another one."""
+    found = {}
+    for path in sorted(keeping.place("", root).glob(_name("*"))):
+        key = path.name.removeprefix("times-").removesuffix(".json")
+        with contextlib.suppress(OSError, PathError):
+            if content := keeping.read(path.name, _LARGEST, root):
+                found[key] = content
+    return found
+
+
+def take(given: Mapping[str, bytes], root: Path) -> None:
+    """Keep in the repository at `root` what `records` returned elsewhere, as far as it can be used.
+
+    Raises:
+        OSError: it cannot be written.
+        PathError: a link lies on the way.
+    """
+    for key, content in given.items():
+        if _KEY.fullmatch(key) and _usable(content):
+            keeping.write(_name(key), content, root)
+
+
 class Kept:
     """The times that one repository keeps; a file is read again when it has changed."""
 

@@ -1,0 +1,1 @@
+"""`fashionboard sweep`: many experiments, here or elsewhere, whose results come home as DVC's own."""

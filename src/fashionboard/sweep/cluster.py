@@ -1,0 +1,198 @@
+"""The scheduler of a sweep, in this process or one that runs somewhere, and its workers."""
+
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dask
+import distributed
+from distributed import Client, Scheduler, SpecCluster
+
+from fashionboard.base.errors import reason
+from fashionboard.sweep import experiment, launch, service
+from fashionboard.sweep.cancel import TRY, Cancel
+from fashionboard.sweep.job import Host, Job, Outcome, SweepError
+from fashionboard.sweep.launch import Fleet
+from fashionboard.sweep.tls import Pair
+
+_LOOPBACK = re.compile(r"tcp://(127(\.[0-9]+){3}|localhost|\[::1\])(:|$)")
+
+
+@dataclass
+class Worker:
+    """A worker that the scheduler knows.
+
+    host: what it has told of itself. ready: whether it was given what it needs. refused: why it cannot take
+    part.
+    """
+
+    address: str
+    name: str
+    host: Host = field(default_factory=lambda: Host("", "", "", avx2=False))
+    ready: bool = False
+    refused: str = ""
+
+
+class Cluster:
+    """Workers that run experiments, by Dask's scheduler; fleet: if this sweep has started them."""
+
+    def __init__(self, client: Client, fleet: Fleet | None, store: str) -> None:
+        """store: the folder of the store on each host; `~/` is the home of the user there."""
+        self.client = client
+        self.fleet = fleet
+        self.workers: dict[str, Worker] = {}
+        self.gone: list[str] = []
+        self._store = store
+
+    def look(self) -> list[Worker]:
+        """Return the workers that have come since the last look, and note which have gone."""
+        told = self.client.scheduler_info(n_workers=-1)["workers"]
+        for address in [each for each in self.workers if each not in told]:
+            self.gone.append(self.workers.pop(address).name)
+        new = [
+            Worker(address, str(about["name"]))
+            for address, about in told.items()
+            if address not in self.workers
+        ]
+        self.workers |= {each.address: each for each in new}
+        return new
+
+    def ask(self, worker: Worker, function: Callable[..., Any], *arguments: object) -> Any:
+        """Call a function in a worker's process, also while an experiment runs there.
+
+        Raises:
+            SweepError: it cannot be called there, or the worker is gone.
+            Exception: what the function raises.
+        """
+        try:
+            return self.client.run(function, *arguments, workers=[worker.address])[worker.address]
+        except ModuleNotFoundError as error:
+            raise SweepError(
+                f"{worker.name}: expected fashionboard there, found no module {error.name}; install it"
+            ) from None
+        except (OSError, KeyError) as error:
+            raise SweepError(f"{worker.name}: expected an answer, found: {reason(error)}") from None
+
+    def greet(self, worker: Worker) -> Host:
+        """Ask a worker what it is."""
+        worker.host = self.ask(worker, service.host, self._store)
+        return worker.host
+
+    def open(self, worker: Worker) -> None:
+        """Let a worker run experiments from now on."""
+        self.client.run(_open, workers=[worker.address])
+        worker.ready = True
+        if self.fleet:
+            self.fleet.steady(worker.name)
+
+    def leave(self) -> None:
+        """Leave the workers of a cluster as they were."""
+        if ready := [each.address for each in self.workers.values() if each.ready]:
+            with contextlib.suppress(OSError, KeyError):
+                self.client.run(_close, workers=ready, on_error="ignore")
+
+    def submit(self, job: Job, worker: Worker, number: int = 0) -> "distributed.Future[Outcome]":
+        """Have a worker run an experiment; number: of its tries before, which Dask may remember."""
+        return self.client.submit(
+            _run,
+            job,
+            self._store,
+            key=f"{job.name}{TRY}{number}",
+            workers=[worker.address],
+            pure=False,
+            retries=0,
+        )
+
+
+def _run(job: Job, store: str) -> Outcome:
+    """Run an experiment in a worker."""
+    worker = distributed.get_worker()
+    added = tuple(dask.config.get("distributed.nanny.pre-spawn-environ")) if worker.nanny else ()
+    return experiment.run(job, service.place(store), worker.address, added)
+
+
+async def _open(dask_worker: Any) -> None:
+    # on this worker alone: the cluster may be there for others, too
+    await dask_worker.plugin_add(plugin=Cancel(), name=Cancel.name)
+
+
+async def _close(dask_worker: Any) -> None:
+    await dask_worker.plugin_remove(name=Cancel.name)
+
+
+@contextlib.contextmanager
+def opened(on: str, pythons: Mapping[str, str], store: str, cores: int) -> Iterator[Cluster]:
+    """Yield the workers that `on` names; those that this starts end with the block.
+
+    pythons: the interpreter on each host that is reached by ssh. cores: of this machine.
+
+    Raises:
+        SweepError: `on` names none, or none can be reached.
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    settings = {
+        "distributed.comm.timeouts.connect": "10s",
+        "distributed.comm.timeouts.tcp": "20s",
+        "distributed.admin.system-monitor.gil.enabled": False,
+    }
+    with dask.config.set(settings):
+        if is_running(on):
+            with _client(on) as client:
+                one = Cluster(client, None, store)
+                try:
+                    yield one
+                finally:
+                    one.leave()
+            return
+        where = launch.places(on, cores)
+        pair = Pair.new()
+        options = {
+            "host": "127.0.0.1",
+            "protocol": "tls",
+            "security": pair.security(),
+            "dashboard": False,
+            "dashboard_address": "127.0.0.1:0",
+        }
+        with SpecCluster(
+            scheduler={"cls": Scheduler, "options": options},
+            workers={},
+            security=pair.security(),
+            silence_logs=False,
+        ) as started:
+            port = int(started.scheduler_address.rpartition(":")[2])
+            with Client(started, security=pair.security()) as client:
+                fleet = Fleet(where, port, pair, pythons)
+                try:
+                    yield Cluster(client, fleet, store)
+                finally:
+                    fleet.end()
+
+
+def is_running(on: str) -> bool:
+    """Tell whether `on` names a cluster that runs: an address or a scheduler file."""
+    return "://" in on or on.endswith(".json")
+
+
+def _client(on: str) -> Client:
+    options: dict[str, str] = {"address": on} if "://" in on else {"scheduler_file": on}
+    if on.endswith(".json") and not Path(on).is_file():
+        raise SweepError(
+            f"--on: expected a scheduler file, found no {on}; `dask scheduler --scheduler-file {on}`"
+        )
+    address = on
+    if on.endswith(".json"):
+        address = str(json.loads(Path(on).read_text(encoding="utf-8")).get("address", ""))
+    if not address.startswith("tls://") and not _LOOPBACK.match(address):
+        raise SweepError(
+            f"--on: expected tls://, found {address}: whoever reaches such a scheduler runs programs as you; "
+            "give it certificates, see docs/sweep.md"
+        )
+    try:
+        return Client(**options, timeout="15s")
+    except (OSError, ValueError, TypeError) as error:
+        raise SweepError(f"--on: expected a scheduler at {on}, found: {reason(error)}") from None

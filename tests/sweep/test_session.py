@@ -1,0 +1,194 @@
+"""`fashionboard sweep` on this machine: real workers, real DVC, and what a person finds afterwards."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.plain import plain
+from tests.support.repository import Repository
+from tests.support.servers import board, eventually, get
+
+pytestmark = pytest.mark.slow
+
+LR = ("0.1", "0.2", "0.3")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    repository = plain(tmp_path / "r")
+    repository.dvc("repro", "-q")
+    repository.git("commit", "-qam", "run")
+    return repository
+
+
+def sweep(
+    repository: Repository, *given: str, check: bool = True, on: str = "local*2"
+) -> "subprocess.CompletedProcess[str]":
+    return repository.run("fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", on, check=check)
+
+
+def trees(repository: Repository) -> dict[str, str]:
+    """Return the tree of each experiment by name."""
+    listed = repository.git("for-each-ref", "--format=%(refname:lstrip=4) %(tree)", "refs/exps")
+    return dict(line.split() for line in listed.splitlines() if len(line.split()) == 2)
+
+
+def begun(repository: Repository, *given: str) -> "subprocess.Popen[str]":
+    command = ["fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", "local*2"]
+    return subprocess.Popen(
+        command,
+        cwd=repository.path,
+        env=repository.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def at_work(repository: Repository) -> list[str]:
+    """Return the commands that work below the repository or for its sweep."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            inside = Path(process.cwd()).is_relative_to(repository.path)
+        except psutil.Error:
+            continue
+        if inside and process.pid != os.getpid():
+            found.append(" ".join(words))
+    return found
+
+
+def test_results_are_those_of_one_after_the_other(repository: Repository, tmp_path: Path) -> None:
+    status = repository.git("status", "--porcelain")
+    done = sweep(repository, f"train.lr={','.join(LR)}", "train.steps=3")
+    assert "3 experiments from" in done.stdout and "3 done" in done.stdout
+    assert repository.git("status", "--porcelain") == status
+    alone = repository.clone(tmp_path / "alone", cache="none")
+    for lr in LR:
+        alone.dvc("exp", "run", "-q", "-n", f"lr-{lr}", "-S", f"train.lr={lr}", "-S", "train.steps=3")
+        alone.git("checkout", "-q", "--force", "HEAD")
+    # the event files of this pipeline bear a clock in their names, its metrics do not
+    for name in trees(repository):
+        metrics = json.loads(repository.dvc("exp", "show", "--json"))
+        assert name in json.dumps(metrics)
+    assert {name.rpartition("-")[0] for name in trees(repository)} == set(trees(alone))
+    again = sweep(repository, f"train.lr={','.join(LR)}", "train.steps=3")
+    assert "3 there already, 0 to run" in again.stdout
+
+
+def test_the_same_command_goes_on_with_more(repository: Repository) -> None:
+    sweep(repository, "train.lr=0.1,0.2", "train.steps=2", on="local*1")
+    before = trees(repository)
+    done = sweep(repository, "train.lr=0.1,0.2,0.3", "train.steps=2", on="local*1")
+    assert "2 there already, 1 to run" in done.stdout
+    assert before.items() < trees(repository).items()
+
+
+def test_a_failure_is_told_with_its_last_lines_and_the_others_come_home(repository: Repository) -> None:
+    done = sweep(repository, "train.fails=true,false", "train.steps=4", check=False)
+    assert done.returncode == 1
+    assert "1 done, 1 failed" in done.stdout
+    assert "failed to reproduce 'train'" in done.stdout
+    assert [name.partition("-")[2].partition("-")[0] for name in trees(repository)] == ["false"]
+
+
+@pytest.mark.parametrize(
+    ("given", "on", "said"),
+    [
+        ("train.rate=1", "local", "expected parameters of params.yaml"),
+        ("train.lr=1", "ssh:", "--on: expected local"),
+        ("train.lr=1", "ssh:-oProxyCommand=touch x", "--on: expected local"),
+        ("train.lr=1", "ssh:nowhere.invalid", "expected a worker on each host, found: nowhere.invalid-1: "),
+        ("train.lr=1", "tcp://192.0.2.1:8786", "expected tls://"),
+        ("train.lr=1", "none.json", "expected a scheduler file"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line_before_anything_starts(
+    repository: Repository, given: str, on: str, said: str
+) -> None:
+    done = sweep(repository, given, on=on, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("error: ") and said in done.stdout.splitlines()[-1]
+    assert trees(repository) == {}
+
+
+def test_an_edited_file_is_refused(repository: Repository) -> None:
+    (repository.path / "params.yaml").write_text((repository.path / "params.yaml").read_text() + " ")
+    done = sweep(repository, "train.lr=1", check=False)
+    assert done.returncode == 1 and "expected all changes committed, found params.yaml changed" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_running_and_the_next_call_goes_on(
+    repository: Repository, number: signal.Signals
+) -> None:
+    given = ("train.lr=0.1,0.2,0.3", "train.steps=5", "train.pause=1.0")
+    process = begun(repository, *given)
+    eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
+    process.send_signal(number)
+    assert process.wait(10) != 0
+    eventually(lambda: at_work(repository), [], seconds=5)
+    done = sweep(repository, *given)
+    assert "3 done" in done.stdout and len(trees(repository)) == 3
+
+
+def test_a_killed_worker_is_started_again_and_its_experiment_ends_well(repository: Repository) -> None:
+    process = begun(repository, "train.lr=0.1,0.2", "train.steps=6", "train.pause=0.5")
+    eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
+    workers = [
+        each
+        for each in psutil.Process(process.pid).children()
+        if "fashionboard.sweep.worker" in each.cmdline()
+    ]
+    assert len(workers) == 2
+    workers[0].kill()
+    said = process.communicate(timeout=90)[0]
+    assert process.returncode == 0, said
+    assert "the worker has ended" in said and len(trees(repository)) == 2
+
+
+def test_it_is_on_the_board_while_it_runs(repository: Repository) -> None:
+    process = begun(repository, "train.lr=0.25", "train.steps=12", "train.pause=1.0")
+    with board(repository.path) as served:
+        runs: dict[str, list[int]] = {}
+
+        def growing() -> bool:
+            for run in get(served.address, "runs") or []:
+                if run.startswith("lr-0.25"):
+                    points = get(served.address, "plugin/scalars/scalars", run=run, tag="loss") or []
+                    runs.setdefault(run, []).append(len(points))
+            return any(len({count for count in counts if count}) > 2 for counts in runs.values())
+
+        eventually(growing, True, seconds=60)
+        assert process.poll() is None
+        (run,) = runs
+        assert process.wait(60) == 0
+        eventually(
+            lambda: len(get(served.address, "plugin/scalars/scalars", run=run, tag="loss") or []),
+            12,
+            seconds=30,
+        )
+        assert run.split("/")[0] in trees(repository)
+
+
+def test_nothing_listens_beyond_loopback(repository: Repository) -> None:
+    process = begun(repository, "train.lr=0.1,0.2", "train.steps=5", "train.pause=1.0")
+    eventually(lambda: any("train.py" in each for each in at_work(repository)), True)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    listening = [
+        each.laddr.ip
+        for one in family
+        for each in one.net_connections("inet")
+        if each.status == psutil.CONN_LISTEN
+    ]
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    assert listening and set(listening) == {"127.0.0.1"}

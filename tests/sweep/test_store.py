@@ -1,0 +1,87 @@
+"""What a host keeps, and the clone in which an experiment runs."""
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from fashionboard.base.errors import DataError, FashionboardError
+from fashionboard.sweep.job import Job
+from fashionboard.sweep.store import Store
+from tests.support.plain import fixed
+from tests.support.repository import Repository
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Repository:
+    return fixed(tmp_path / "source")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    store.prepare()
+    return store
+
+
+def send(store: Store, source: Repository, *without: str) -> Job:
+    commit = source.git("rev-parse", "HEAD").strip()
+    bundle = source.path.parent / "bundle"
+    source.git("bundle", "create", "-q", str(bundle), "HEAD", *without)
+    content = bundle.read_bytes()
+    for offset in range(0, len(content), 1000):
+        store.take(commit, offset, content[offset : offset + 1000])
+    store.end_bundle(commit)
+    return Job("one", commit, (), "", ("Ada", "ada@localhost"))
+
+
+def test_an_object_comes_in_parts_and_is_checked(store: Store) -> None:
+    content = bytes(range(256)) * 10
+    md5 = hashlib.md5(content).hexdigest()
+    assert store.lacking([md5]) == [md5]
+    for offset in (0, 1000, 2000):
+        store.take(md5, offset, content[offset : offset + 1000])
+    store.end_object(md5)
+    found = store.cache.find(md5)
+    assert found is not None and found.read_bytes() == content and store.lacking([md5]) == []
+    other = hashlib.md5(b"other").hexdigest()
+    store.take(other, 0, content)
+    with pytest.raises(DataError, match="other bytes"):
+        store.end_object(other)
+    assert store.lacking([other]) == [other] and list((store.folder / "parts").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".", ""])
+def test_nothing_else_becomes_part_of_a_path(store: Store, name: str) -> None:
+    with pytest.raises(FashionboardError, match="expected the name of an object or a commit"):
+        store.take(name, 0, b"x")
+
+
+def test_a_second_commit_needs_only_what_is_new(store: Store, source: Repository) -> None:
+    first = send(store, source)
+    assert store.commits() == [first.baseline]
+    (source.path / "params.yaml").write_text('{"train": {"steps": 11}}')
+    source.git("commit", "-qam", "more")
+    second = send(store, source, f"^{first.baseline}")
+    assert set(store.commits()) == {first.baseline, second.baseline}
+    with store.clone(second) as clone:
+        assert (clone / "params.yaml").read_text() == '{"train": {"steps": 11}}'
+
+
+def test_a_clone_is_gone_after_success_and_stays_after_anything_else(
+    store: Store, source: Repository
+) -> None:
+    job = send(store, source)
+    with contextlib.suppress(ZeroDivisionError), store.clone(job) as clone:
+        (clone / "kept").write_text("of a stage")
+        (clone / "params.yaml").write_text("changed")
+        (clone / ".git" / "index.lock").touch()
+        raise ZeroDivisionError
+    with store.clone(job) as again:
+        assert again == clone and (again / "kept").exists()
+        assert (again / "params.yaml").read_bytes() == (source.path / "params.yaml").read_bytes()
+        repository = Repository(again)
+        assert repository.git("config", "user.name") == "Ada\n"
+        assert Path(repository.dvc("cache", "dir").strip()) == store.folder / "cache"
+    assert not clone.exists()

@@ -105,8 +105,8 @@ test: $(READY) ## run the tests that are quick: each module and a whole pipeline
 test-all: $(READY) ## run all tests
 	@pytest $(WORKERS)
 
-checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories, the pages
-	@pytest --numprocesses 2 tests/check_emulated.py tests/check_damaged.py tests/check_docs.py
+checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories, the pages, hosts
+	@pytest --numprocesses 2 tests/check_emulated.py tests/check_damaged.py tests/check_docs.py tests/check_sweep.py
 
 damage: $(READY) ## look at 2,000 damaged repositories, and at each while a board is open
 	@DAMAGED=2000 pytest --numprocesses 2 tests/check_damaged.py

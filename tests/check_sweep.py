@@ -3,6 +3,7 @@
 Not collected by `make test-all`: it takes minutes, and network namespaces are root's to make.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -35,12 +36,14 @@ def trees(repository: Repository) -> dict[str, str]:
     return dict(line.split() for line in listed.splitlines() if len(line.split()) == 2)
 
 
+@contextlib.contextmanager
 def begun(
     repository: Repository, environment: dict[str, str], on: str, *given: str
-) -> "subprocess.Popen[str]":
-    command = ["fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", on]
+) -> Iterator["subprocess.Popen[str]"]:
+    """Yield a sweep that runs; it is killed at the end."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    return subprocess.Popen(
+    command = ["fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", on]
+    with subprocess.Popen(
         [*command, "--python", sys.executable],
         cwd=repository.path,
         env={**repository.environment(), "PATH": path},
@@ -48,7 +51,9 @@ def begun(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        yield process
+        process.kill()
 
 
 def running(address: str) -> str:
@@ -65,28 +70,28 @@ def test_six_come_home_though_a_host_dies(
     (first, second), environment = two
     repository = finished.clone(tmp_path / "driver", cache="copy")
     given = (f"train.lr={','.join(RATES)}", f"train.seed={','.join(SEEDS)}", EPOCHS)
-    process = begun(repository, environment, "ssh:gpu1,gpu2", *given)
-    with board(repository.path) as served, chromium() as driver:
-        eventually(lambda: running(served.address) != "", True, seconds=120)
-        name = running(served.address).split("/")[0]
-        assert name not in trees(repository) and process.poll() is None
-        page = Page(driver, served.address)
-        page.open("timeseries")
-        page.eventually("return document.body.innerText.includes(arguments[0])", name)
-        page.screenshot(tmp_path / "running.png")
-    eventually(lambda: len(trees(repository)) >= 1, True, seconds=120)
-    assert process.poll() is None
-    first.kill()
-    first.cut()
-    said = process.communicate(timeout=400)[0]
+    with begun(repository, environment, "ssh:gpu1,gpu2", *given) as process:
+        with board(repository.path) as served, chromium() as driver:
+            eventually(lambda: running(served.address) != "", True, seconds=120)
+            name = running(served.address).split("/")[0]
+            assert name not in trees(repository) and process.poll() is None
+            page = Page(driver, served.address)
+            page.open("timeseries")
+            page.eventually("return document.body.innerText.includes(arguments[0])", name)
+            page.screenshot(tmp_path / "running.png")
+        eventually(lambda: len(trees(repository)) >= 1, True, seconds=120)
+        assert process.poll() is None
+        first.kill()
+        first.cut()
+        said = process.communicate(timeout=400)[0]
     assert process.returncode == 0, said
     assert "gpu1-1: the worker has ended" in said and len(trees(repository)) == 6
     # one after the other, by DVC alone
     alone = finished.clone(tmp_path / "alone", cache="copy")
     for rate in RATES:
         for seed in SEEDS:
-            settings = (f"train.lr={rate}", f"train.seed={seed}", EPOCHS)
-            alone.dvc("exp", "run", "-q", "-n", f"lr-{rate}-seed-{seed}", *(f"-S{each}" for each in settings))
+            settings = (f"-Strain.lr={rate}", f"-Strain.seed={seed}", f"-S{EPOCHS}")
+            alone.dvc("exp", "run", "-q", "-n", f"lr-{rate}-seed-{seed}", *settings)
             alone.git("checkout", "-q", "--force", "HEAD")
     assert {each.rpartition("-")[0]: tree for each, tree in trees(repository).items()} == trees(alone)
     # nothing is left on the host that lives, but its server
@@ -98,16 +103,14 @@ def test_a_pulled_cable_is_noticed_and_put_back(
 ) -> None:
     (first, _), environment = two
     repository = finished.clone(tmp_path / "driver", cache="copy")
-    process = begun(repository, environment, "ssh:gpu1", "train.seed=1,2", "train.epochs=30")
-    eventually(lambda: any("stages.train" in each for each in commands(first)), True, seconds=90)
-    first.cut()
-    stream = process.stdout
-    assert stream is not None
-    lines = iter(stream.readline, "")
-    assert any("gpu1-1: the worker has ended" in line for line in lines)
-    first.plug()
-    said = "".join(lines)
-    assert process.wait(300) == 0, said
+    with begun(repository, environment, "ssh:gpu1", "train.seed=1,2", "train.epochs=30") as process:
+        eventually(lambda: any("stages.train" in each for each in commands(first)), True, seconds=90)
+        first.cut()
+        lines = iter(process.stdout.readline, "") if process.stdout else iter(())
+        assert any("gpu1-1: the worker has ended" in line for line in lines)
+        first.plug()
+        said = "".join(lines)
+        assert process.wait(300) == 0, said
     assert len(trees(repository)) == 2
 
 

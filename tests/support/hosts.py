@@ -62,6 +62,7 @@ class Host:
     number: int
     folder: Path
     home: Path = field(init=False)
+    _servers: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.home = self.folder / "home"
@@ -115,7 +116,7 @@ class Host:
             str(self.folder / "sshd_config"),
         ]
         with (self.folder / "log").open("a") as log:
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._servers.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
         end = time.monotonic() + 10
         while "Server listening" not in (self.folder / "log").read_text():
             assert time.monotonic() < end, (self.folder / "log").read_text()
@@ -144,6 +145,8 @@ class Host:
         with contextlib.suppress(subprocess.CalledProcessError):
             self.kill()
             _ip("netns", "delete", self._space)
+        for server in self._servers:
+            server.wait()
 
 
 @contextlib.contextmanager

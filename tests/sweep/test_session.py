@@ -1,9 +1,11 @@
 """`fashionboard sweep` on this machine: real workers, real DVC, and what a person finds afterwards."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -38,10 +40,11 @@ def trees(repository: Repository) -> dict[str, str]:
     return dict(line.split() for line in listed.splitlines() if len(line.split()) == 2)
 
 
-def begun(repository: Repository, *given: str) -> "subprocess.Popen[str]":
-    command = ["fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", "local*2"]
-    return subprocess.Popen(
-        command,
+@contextlib.contextmanager
+def begun(repository: Repository, *given: str) -> Iterator["subprocess.Popen[str]"]:
+    """Yield a sweep that runs; it is killed at the end."""
+    with subprocess.Popen(
+        ["fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", "local*2"],
         cwd=repository.path,
         env=repository.environment(),
         stdin=subprocess.DEVNULL,
@@ -49,7 +52,9 @@ def begun(repository: Repository, *given: str) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
+    ) as process:
+        yield process
+        process.kill()
 
 
 def at_work(repository: Repository) -> list[str]:
@@ -97,7 +102,7 @@ def test_a_failure_is_told_with_its_last_lines_and_the_others_come_home(reposito
     assert done.returncode == 1
     assert "1 done, 1 failed" in done.stdout
     assert "failed to reproduce 'train'" in done.stdout
-    assert [name.partition("-")[2].partition("-")[0] for name in trees(repository)] == ["false"]
+    assert [name.partition("-")[2].partition("-")[0] for name in trees(repository)] == ["False"]
 
 
 @pytest.mark.parametrize(
@@ -131,64 +136,58 @@ def test_nothing_is_left_running_and_the_next_call_goes_on(
     repository: Repository, number: signal.Signals
 ) -> None:
     given = ("train.lr=0.1,0.2,0.3", "train.steps=5", "train.pause=1.0")
-    process = begun(repository, *given)
-    eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
-    process.send_signal(number)
-    assert process.wait(10) != 0
+    with begun(repository, *given) as process:
+        eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
+        process.send_signal(number)
+        assert process.wait(10) != 0
     eventually(lambda: at_work(repository), [], seconds=5)
     done = sweep(repository, *given)
     assert "3 done" in done.stdout and len(trees(repository)) == 3
 
 
 def test_a_killed_worker_is_started_again_and_its_experiment_ends_well(repository: Repository) -> None:
-    process = begun(repository, "train.lr=0.1,0.2", "train.steps=6", "train.pause=0.5")
-    eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
-    workers = [
-        each
-        for each in psutil.Process(process.pid).children()
-        if "fashionboard.sweep.worker" in each.cmdline()
-    ]
-    assert len(workers) == 2
-    workers[0].kill()
-    said = process.communicate(timeout=90)[0]
+    with begun(repository, "train.lr=0.1,0.2", "train.steps=6", "train.pause=0.5") as process:
+        eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
+        children = psutil.Process(process.pid).children()
+        workers = [each for each in children if "fashionboard.sweep.worker" in each.cmdline()]
+        assert len(workers) == 2
+        workers[0].kill()
+        said = process.communicate(timeout=90)[0]
     assert process.returncode == 0, said
     assert "the worker has ended" in said and len(trees(repository)) == 2
 
 
+def points(address: str, run: str) -> int:
+    return len(get(address, "plugin/scalars/scalars", run=run, tag="loss") or [])
+
+
 def test_it_is_on_the_board_while_it_runs(repository: Repository) -> None:
-    process = begun(repository, "train.lr=0.25", "train.steps=12", "train.pause=1.0")
-    with board(repository.path) as served:
-        runs: dict[str, list[int]] = {}
+    with (
+        begun(repository, "train.lr=0.25", "train.steps=12", "train.pause=1.0") as process,
+        board(repository.path) as served,
+    ):
+        counts: dict[str, set[int]] = {}
 
         def growing() -> bool:
             for run in get(served.address, "runs") or []:
                 if run.startswith("lr-0.25"):
-                    points = get(served.address, "plugin/scalars/scalars", run=run, tag="loss") or []
-                    runs.setdefault(run, []).append(len(points))
-            return any(len({count for count in counts if count}) > 2 for counts in runs.values())
+                    counts.setdefault(run, set()).add(points(served.address, run))
+            return any(len(each - {0}) > 2 for each in counts.values())
 
         eventually(growing, True, seconds=60)
-        assert process.poll() is None
-        (run,) = runs
+        assert process.poll() is None and trees(repository) == {}
+        (run,) = counts
         assert process.wait(60) == 0
-        eventually(
-            lambda: len(get(served.address, "plugin/scalars/scalars", run=run, tag="loss") or []),
-            12,
-            seconds=30,
-        )
+        eventually(lambda: points(served.address, run), 12)
         assert run.split("/")[0] in trees(repository)
 
 
 def test_nothing_listens_beyond_loopback(repository: Repository) -> None:
-    process = begun(repository, "train.lr=0.1,0.2", "train.steps=5", "train.pause=1.0")
-    eventually(lambda: any("train.py" in each for each in at_work(repository)), True)
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    listening = [
-        each.laddr.ip
-        for one in family
-        for each in one.net_connections("inet")
-        if each.status == psutil.CONN_LISTEN
-    ]
-    process.send_signal(signal.SIGINT)
-    process.wait()
+    with begun(repository, "train.lr=0.1,0.2", "train.steps=5", "train.pause=1.0") as process:
+        eventually(lambda: any("train.py" in each for each in at_work(repository)), True)
+        driver = psutil.Process(process.pid)
+        opened = [each for one in [driver, *driver.children(True)] for each in one.net_connections("inet")]
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    listening = [each.laddr.ip for each in opened if each.status == psutil.CONN_LISTEN]
     assert listening and set(listening) == {"127.0.0.1"}

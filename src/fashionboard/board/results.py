@@ -26,7 +26,7 @@ class Record:
     files: where the cache, or the board's folder for what git keeps, has what belongs into the view,
     by its path there. missing: outputs and metrics files, by path from the root of the DVC repository,
     of which something that is shown is not in the cache, each with the md5s to bring here.
-    unread: why a file of DVC's was skipped. inputs: a digest of what it started from, see `seeds`.
+    unread: why a file of DVC's was skipped. inputs, setting: digests of what it started from, see `seeds`.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -35,6 +35,7 @@ class Record:
     missing: dict[str, frozenset[str]] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     inputs: str = ""
+    setting: str = ""
     outputs: frozenset[str] = frozenset()
     used: set[Path] = field(default_factory=set)
     damaged: set[Path] = field(default_factory=set)
@@ -176,7 +177,8 @@ class Reader:
             for name, value in _parameters_in(file.folder, file.name, found).items():
                 # what a stage has read is what it was run with
                 record.parameters.setdefault(name, value)
-        return replace(record, unread=tuple(unread))
+        setting = seeds.setting(record.parameters, record.inputs)
+        return replace(record, unread=tuple(unread), setting=setting)
 
     def _values(
         self,

@@ -2,9 +2,11 @@
 
 import hashlib
 import posixpath
+from collections.abc import Mapping
 from functools import lru_cache
 
 from fashionboard.board import lookup
+from fashionboard.board.group import Value
 from fashionboard.repository.tree import Recorded, Tree
 
 
@@ -13,6 +15,22 @@ def is_seed(name: str) -> bool:
     """Tell by its last part whether a parameter is a seed: `train.seed`, `split_seed`."""
     last = lookup.last(name).lower()
     return last == "seed" or last.endswith("_seed")
+
+
+def setting(parameters: Mapping[str, Value], started_from: str) -> str:
+    """Return a digest of what repeats share; "" where there is no seed in which they could differ.
+
+    started_from: what `inputs` returns.
+    """
+    others = sorted((name, ascii(value)) for name, value in parameters.items() if not is_seed(name))
+    if len(others) == len(parameters):
+        return ""
+    return hashlib.sha256(ascii((started_from, others)).encode()).hexdigest()
+
+
+def of(parameters: Mapping[str, Value]) -> frozenset[tuple[str, Value]]:
+    """Return the seeds among parameters."""
+    return frozenset((name, value) for name, value in parameters.items() if is_seed(name))
 
 
 def inputs(tree: Tree) -> str:

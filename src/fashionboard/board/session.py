@@ -143,7 +143,13 @@ def _title(git: Git, root: Path, request: Request) -> str:
 
 def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterable[str]], title: str) -> None:
     served = server.serve(
-        shown.folder, options.host, options.port, options.tensorboard, title, lambda: one.groups
+        shown.folder,
+        options.host,
+        options.port,
+        options.tensorboard,
+        title,
+        lambda: one.groups,
+        lambda: one.repeats.names,
     )
     if options.port not in (0, served.port):
         print(f"port {options.port} is in use, so this is on {served.port}", file=sys.stderr)

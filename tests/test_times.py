@@ -1,4 +1,4 @@
-"""Stages that a real DVC runs measure themselves, and `fashionboard summary` tells what they took."""
+"""Stages that a real DVC runs measure themselves, and `fashionboard summary --times` tells what they took."""
 
 import json
 import re
@@ -26,7 +26,7 @@ TMP = Path(".dvc/tmp/fashionboard")
 
 
 def call(repository: Repository, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [PROGRAM, "summary", *arguments]
+    command = [PROGRAM, "summary", "--times", *arguments]
     environment = repository.environment()
     return subprocess.run(
         command, cwd=repository.path, env=environment, capture_output=True, text=True, check=False

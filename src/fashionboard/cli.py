@@ -22,8 +22,8 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(
         prog="fashionboard",
-        description="DVC experiments in TensorBoard, how long they took, many at once on several machines, a "
-        "check on the pipeline, a model's predictions, and the way back to the last commit.",
+        description="DVC experiments in TensorBoard, their means and times, many at once on several machines, "
+        "a check on the pipeline, a model's predictions, and the way back to the last commit.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands)
@@ -210,32 +210,71 @@ def _board(arguments: argparse.Namespace) -> None:
 def _add_summary(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     summary = commands.add_parser(
         "summary",
-        help="tell how long runs took and how much memory",
+        help="tell mean and spread of experiments that differ in seeds alone, or how long stages took",
         allow_abbrev=False,
-        description="Tell how long each stage took, by part, its peak memory, and how many steps a second a "
-        "training took. This is known only of what ran in this repository's folder, also by `dvc exp run "
-        "--temp` and DVC's queue. For a training that was stopped and went on, it is that of the last "
-        "process, with the step from which it went on.",
+        description="Tell mean, standard deviation, best and worst of experiments that differ in seeds "
+        "alone, a line a setting. Without REV: every experiment that starts from HEAD. With --times: how "
+        "long each stage took, by part, its peak memory, and how many steps a second a training took; "
+        "without REV of the workspace. Times are known only of what ran in this repository's folder, also "
+        "by `dvc exp run --temp` and DVC's queue. For a training that was stopped and went on, they are "
+        "those of the last process, with the step from which it went on.",
     )
     summary.add_argument(
         "revisions",
         nargs="*",
         metavar="REV",
-        help="a branch, tag, commit or experiment, or `workspace`; a range of commits, `A..B` or `A...B`; or "
-        "a pattern such as 'lr-*' (default: workspace)",
+        help="a branch, tag, commit or experiment; a range of commits, `A..B` or `A...B`; or a pattern such "
+        "as 'lr-*'; with --times also `workspace`",
     )
-    summary.add_argument("--json", action="store_true", help="print a JSON object a line")
+    summary.add_argument("--times", action="store_true", help="tell of stages and what they took")
+    summary.add_argument(
+        "--by",
+        type=_name,
+        action="append",
+        default=[],
+        metavar="PARAM",
+        help="what makes a setting; may be repeated. PARAM is as DVC has it, or its end, such as lr "
+        "(default: all parameters that differ, without those whose last part is seed or ends in _seed)",
+    )
+    summary.add_argument(
+        "--metric",
+        type=_name,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what is told; may be repeated. The first decides what is best: the largest, or the smallest of "
+        "a loss, error, mae, mse or perplexity (default: up to four at the top of their file)",
+    )
+    form = summary.add_mutually_exclusive_group()
+    for name, about in (
+        ("markdown", "print a table for a README"),
+        ("csv", "print CSV, with all digits"),
+        ("json", "print a JSON object a line"),
+    ):
+        form.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, default="text", help=about
+        )
     summary.add_argument(
         "--repo", type=Path, default=Path(), help="a folder of the repository (default: this one)"
     )
-    summary.set_defaults(run=_summary)
+    summary.set_defaults(run=_summary, parser=summary)
 
 
 def _summary(arguments: argparse.Namespace) -> None:
+    if arguments.times:
+        is_other = arguments.form in ("markdown", "csv")
+        others = {f"--{arguments.form}": is_other, "--by": arguments.by, "--metric": arguments.metric}
+        for option in (option for option, given in others.items() if given):
+            arguments.parser.error(f"argument {option}: not allowed with argument --times")
     # DVC takes a while to import: not for --help
-    from fashionboard.board import summary
+    from fashionboard.board import stage_times, summary
 
-    summary.run(summary.Options(arguments.repo, tuple(arguments.revisions), arguments.json))
+    named = tuple(arguments.revisions)
+    if arguments.times:
+        stage_times.run(arguments.repo, named, as_objects=arguments.form == "json")
+        return
+    by, metrics = tuple(arguments.by), tuple(arguments.metric)
+    summary.run(summary.Options(arguments.repo, named, by, metrics, arguments.form))
 
 
 def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -8,7 +8,7 @@ from google.protobuf.struct_pb2 import Value
 from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
-from fashionboard.board.hparams import with_own
+from fashionboard.board.hparams import with_own, with_repeats
 from tests.support.plain import plain
 from tests.support.repository import Repository
 from tests.support.servers import board, eventually, post, rows
@@ -104,3 +104,24 @@ def test_several_runs_of_a_group_and_what_is_no_hparams_at_all() -> None:
     )
     assert hparams(found["a"]) == {"lr": 0.5, "own lr": "0.5, 0.25", "depth": "1, 2", "on": True}
     assert found.keys() == {"a", "b"} and metadata.EXPERIMENT_TAG not in found["b"]
+
+
+def test_repeats_are_one_row_without_seeds() -> None:
+    found = with_repeats(
+        {
+            "a": tags(lr=0.5, **{"train.seed": 1.0, "own split_seed": 1.0, "depth": 1.0}),
+            "b": tags(lr=0.5, **{"train.seed": 2.0, "depth": 2.0}),
+            "c": tags(lr=1.0, **{"train.seed": 1.0}),
+        },
+        {"lr=0.5": ["a", "b", "not loaded yet"]},
+    )
+    assert found.keys() == {"a", "b", "c"}
+    # what runs have logged of their own may differ
+    assert hparams(found["a"]) == hparams(found["b"]) == {"lr": 0.5, "depth": "1, 2"}
+    assert hparams(found["c"]) == {"lr": 1.0, "train.seed": 1.0}
+    assert [name(found[run]) for run in "abc"] == ["lr=0.5", "lr=0.5", ""]
+
+
+def name(found: dict[str, bytes]) -> str:
+    start = metadata.parse_session_start_info_plugin_data(found[metadata.SESSION_START_INFO_TAG])
+    return str(start.group_name)

@@ -10,6 +10,7 @@ from fashionboard.base import errors
 from fashionboard.board import timed
 from fashionboard.board.group import Group, Value
 from fashionboard.board.live import Live
+from fashionboard.board.repeats import Repeats
 from fashionboard.board.results import Reader, Record
 from fashionboard.board.shown import Shown
 from fashionboard.board.view import View
@@ -64,6 +65,7 @@ class Board:
         """root: the folder of the DVC repository; tmp: DVC's folder for temporary files."""
         self.groups: dict[str, Group] = {}
         self.left_out = 0
+        self.repeats = Repeats()
         self._git = Git(root)
         self._request = request
         self._shown = Shown(view)
@@ -114,6 +116,7 @@ class Board:
             with self._trying(group.name):
                 self._shown.show(group, row=experiment or group.name in asked)
         self.groups = groups
+        self.repeats.look(groups)
 
     @contextlib.contextmanager
     def _trying(self, what: str) -> Iterator[None]:
@@ -250,6 +253,7 @@ class Board:
             fetch.answers(self._answers, record.missing),
             read.said[target.commit],
             timed.of(record.files, self._kept),
+            record.setting,
         )
 
     def _files(self, watched: Watched) -> dict[str, Path]:

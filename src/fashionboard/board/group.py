@@ -31,7 +31,8 @@ class Group:
     cache. parameters, metrics: those that DVC tracks, by flattened name. answers: of those missing that
     the remote was asked for, why they could not be brought; "" if it has them not. commit: who made it
     and what they said, if it is one. times: how long its stages took,
-    by folder in the view, as far as that is known and they have ended.
+    by folder in the view, as far as that is known and they have ended. setting: a digest that repeats
+    of one setting share, "" if it can have none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Group:
     answers: Mapping[str, str] = field(default_factory=dict)
     commit: Commit | None = None
     times: Mapping[str, Times] = field(default_factory=dict)
+    setting: str = ""
 
     @property
     def stages(self) -> list[str]:

@@ -3,14 +3,17 @@
 TensorBoard takes the columns of the first `add_hparams` that it finds for those of all rows, and makes a row
 of each. Here the rows are DVC's experiments. What a run has logged itself is in the row of its experiment:
 under its own name, or as `own <name>` where DVC tracks a parameter of that name with another value.
+Experiments that differ in seeds alone are one row, with the mean of each metric.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Value
 from tensorboard.plugins.hparams import error, metadata
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
+
+from fashionboard.board import seeds
 
 _OWN = "own "
 Tags = dict[str, bytes]
@@ -24,15 +27,44 @@ def with_own(tags: Mapping[str, Tags]) -> dict[str, Tags]:
     rows = {run: each for run, each in tags.items() if _is_row(run, each)}
     if not rows:
         return dict(tags)
-    own: dict[str, dict[str, list[Value]]] = {run: {} for run in rows}
+    logged: dict[str, list[SessionStartInfo]] = {run: [] for run in rows}
     for run, each in sorted(tags.items()):
         group = run.split("/")[0]
         if group in rows and run != group:
-            for name, value in _start(each).hparams.items():
-                values = own[group].setdefault(name, [])
-                if value not in values:
-                    values.append(value)
-    return {run: _joined(each, own[run]) for run, each in rows.items()}
+            logged[group].append(_start(each))
+    return {run: _joined(each, _values(logged[run])) for run, each in rows.items()}
+
+
+def with_repeats(tags: Mapping[str, Tags], repeats: Mapping[str, Sequence[str]]) -> dict[str, Tags]:
+    """Return the tags of rows, of which those that are repeats become one row.
+
+    TensorBoard takes the parameters of the first one for all. So seeds are left out, and what runs have
+    logged with several values is told as a text.
+    repeats: rows by what they are called together.
+    """
+    found = dict(tags)
+    for name, runs in repeats.items():
+        rows = {run: _start(tags[run]) for run in runs if run in tags}
+        shared = SessionStartInfo(group_name=name)
+        for key, values in _values(rows.values()).items():
+            if not seeds.is_seed(key.removeprefix(_OWN)):
+                _set(shared, key, values)
+        for run, row in rows.items():
+            row.ClearField("hparams")
+            row.MergeFrom(shared)
+            found[run] = _started(tags[run], row)
+    return found
+
+
+def _values(starts: Iterable[SessionStartInfo]) -> dict[str, list[Value]]:
+    """Return the different values of each parameter."""
+    found: dict[str, list[Value]] = {}
+    for start in starts:
+        for name, value in start.hparams.items():
+            values = found.setdefault(name, [])
+            if value not in values:
+                values.append(value)
+    return found
 
 
 def _is_row(run: str, tags: Tags) -> bool:
@@ -54,9 +86,13 @@ def _joined(row: Tags, own: Mapping[str, list[Value]]) -> Tags:
             _set(start, name, values)
         elif values != [start.hparams[name]]:
             _set(start, _OWN + name, values)
-    data = HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, session_start_info=start)
     others = {tag: content for tag, content in row.items() if tag != metadata.EXPERIMENT_TAG}
-    return {**others, metadata.SESSION_START_INFO_TAG: data.SerializeToString()}
+    return _started(others, start)
+
+
+def _started(row: Tags, start: SessionStartInfo) -> Tags:
+    data = HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, session_start_info=start)
+    return {**row, metadata.SESSION_START_INFO_TAG: data.SerializeToString()}
 
 
 def _set(start: SessionStartInfo, name: str, values: list[Value]) -> None:

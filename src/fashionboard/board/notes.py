@@ -8,9 +8,10 @@ from fashionboard.board.board import Board
 from fashionboard.board.group import Group
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
+from fashionboard.repository.names import listed
 from fashionboard.repository.revisions import Request
 
-# as many names are told one by one
+# of as many groups all are told in one line
 _NAMED = 3
 _EVENTS = "an output of DVC's with event files (tfevents in their names)"
 
@@ -61,7 +62,7 @@ class Notes:
             count = self._board.left_out
             yield f"{count} commits are left out: they have no outputs, or those of one that is shown"
         if self._filter.left_out:
-            yield f"--where leaves out {_listed([group.name for group in self._filter.left_out])}"
+            yield f"--where leaves out {listed([group.name for group in self._filter.left_out])}"
         if self._view.copied:
             yield f"{self._view.copied} files were copied: this system allows no links there"
         if self._unknown:
@@ -70,7 +71,7 @@ class Notes:
             yield f"nothing to show yet: waiting for {_EVENTS} in {self._names}; `dvc repro` writes it"
         elif self._waits:
             self._waits = False
-            yield f"the first event files are there: {_listed(self._files)}"
+            yield f"the first event files are there: {listed(self._files)}"
 
     @property
     def _all(self) -> list[Group]:
@@ -106,8 +107,8 @@ class Notes:
                     yield f"{group.name}: not in the cache: {', '.join(missing[group.name])}; {advice}"
                 continue
             kind = "experiments" if all(group.state == "experiment" for group in alike) else "revisions"
-            outputs = _listed(list(dict.fromkeys(path for group in alike for path in missing[group.name])))
-            names = _listed([group.name for group in alike])
+            outputs = listed(list(dict.fromkeys(path for group in alike for path in missing[group.name])))
+            names = listed([group.name for group in alike])
             advice = self._advice(answer, _words(self._request))
             yield f"{len(alike)} {kind} lack outputs in the cache ({outputs}): {names}; {advice}"
         for group in lacking:
@@ -129,12 +130,6 @@ class Notes:
 def _unanswered(group: Group, answer: str | None) -> list[str]:
     """Return the outputs of a group that the remote has not (""), or was not asked for (None)."""
     return [output for output in group.missing if group.answers.get(output) == answer]
-
-
-def _listed(names: list[str]) -> str:
-    """Name a few, and count the rest."""
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _words(request: Request) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fashionboard.base import errors, yamltext
 from fashionboard.base.errors import DataError
-from fashionboard.board import group, needed, values
+from fashionboard.board import group, needed, seeds, values
 from fashionboard.board.committed import Committed
 from fashionboard.board.group import Value
 from fashionboard.repository import dvcyaml, lockfile
@@ -26,7 +26,7 @@ class Record:
     files: where the cache, or the board's folder for what git keeps, has what belongs into the view,
     by its path there. missing: outputs and metrics files, by path from the root of the DVC repository,
     of which something that is shown is not in the cache, each with the md5s to bring here.
-    unread: why a file of DVC's was skipped.
+    unread: why a file of DVC's was skipped. inputs, setting: digests of what it started from, see `seeds`.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -34,6 +34,8 @@ class Record:
     metrics: dict[str, float] = field(default_factory=dict)
     missing: dict[str, frozenset[str]] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    inputs: str = ""
+    setting: str = ""
     outputs: frozenset[str] = frozenset()
     used: set[Path] = field(default_factory=set)
     damaged: set[Path] = field(default_factory=set)
@@ -156,7 +158,7 @@ class Reader:
         parameters: list[_DeclaredFile],
         committed: Mapping[str, bytes | None],
     ) -> Record:
-        record = Record(outputs=tree.recording)
+        record = Record(outputs=tree.recording, inputs=seeds.inputs(tree))
         for each in tree.stages:
             arranged = self._arrange(each, tree)
             group.merge(record.files, arranged.files)
@@ -175,7 +177,8 @@ class Reader:
             for name, value in _parameters_in(file.folder, file.name, found).items():
                 # what a stage has read is what it was run with
                 record.parameters.setdefault(name, value)
-        return replace(record, unread=tuple(unread))
+        setting = seeds.setting(record.parameters, record.inputs)
+        return replace(record, unread=tuple(unread), setting=setting)
 
     def _values(
         self,

@@ -120,11 +120,13 @@ def serve(
     arguments: Sequence[str],
     title: str,
     groups: Callable[[], Mapping[str, Group]],
+    repeats: Callable[[], Mapping[str, Sequence[str]]],
 ) -> Server:
     """Start TensorBoard on `logdir` in threads of this process.
 
     arguments: for TensorBoard, after the board's own. title: of its window in the browser. groups: returns
-    what the board shows, by name.
+    what the board shows, by name. repeats: returns the names of those of it that differ in seeds alone, by
+    what they are called together.
 
     Raises:
         BoardError: TensorBoard does not take the arguments, or as of `free_port`.
@@ -140,7 +142,7 @@ def serve(
 
     from fashionboard.board.plugin import Loader
 
-    loader = Loader(groups)
+    loader = Loader(groups, repeats)
     plugins = [loader if each is HParamsPlugin else each for each in default.get_plugins()]
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
     own = [

@@ -13,6 +13,7 @@ from fashionboard.base import errors
 from fashionboard.base.errors import BoardError, visible
 from fashionboard.board import board, marks, server
 from fashionboard.board.board import Board
+from fashionboard.board.means import Means
 from fashionboard.board.notes import Notes
 from fashionboard.board.table import table
 from fashionboard.board.view import View
@@ -25,6 +26,8 @@ from fashionboard.repository.revisions import Request, select
 __all__ = ["Options", "Request", "run"]
 # seconds between two looks at git, DVC and the disk
 _POLL = 2
+# and for which, of each, curves of repeats are read; TensorBoard serves at the same time
+_READING = 0.5
 _STDOUT = Path("-")
 
 
@@ -63,6 +66,7 @@ def run(options: Options) -> None:
         _allow(folder, [git.folder, Path(repo.cache.local_cache_dir)])
         shown = stack.enter_context(View(folder, keep=not options.serve and not options.export))
         cache = Cache(Path(repo.cache.local_cache_dir), lists)
+        means = Means(shown)
         one = Board(Path(repo.root_dir), cache, tmp, options.request, shown, options.chosen)
         one.update(fetch.Remote(repo) if options.fetch else None)
         told = Notes(
@@ -91,9 +95,13 @@ def run(options: Options) -> None:
                 count = export.export_scalars(one.groups.values(), options.export, fast)
                 print(visible(f"{count} points of curves are in {options.export}"))
         elif not options.serve:
+            means.show(one.repeats.names, one.groups)
+            for line in means.unread:
+                print(visible(line), file=sys.stderr)
             print(visible(str(folder)))
         else:
-            _serve(one, shown, options, told.lines, _title(git, Path(repo.root_dir), options.request))
+            title = _title(git, Path(repo.root_dir), options.request)
+            _serve(one, shown, means, options, lambda: [*told.lines(), *means.unread], title)
 
 
 def _places(options: Options, tmp: Path) -> Iterator[Path]:
@@ -141,9 +149,17 @@ def _title(git: Git, root: Path, request: Request) -> str:
     return " ".join(["/".join(parts), *request.revisions])
 
 
-def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterable[str]], title: str) -> None:
+def _serve(
+    one: Board, shown: View, means: Means, options: Options, notes: Callable[[], Iterable[str]], title: str
+) -> None:
     served = server.serve(
-        shown.folder, options.host, options.port, options.tensorboard, title, lambda: one.groups
+        shown.folder,
+        options.host,
+        options.port,
+        options.tensorboard,
+        title,
+        lambda: one.groups,
+        lambda: one.repeats.names,
     )
     if options.port not in (0, served.port):
         print(f"port {options.port} is in use, so this is on {served.port}", file=sys.stderr)
@@ -157,6 +173,7 @@ def _serve(one: Board, shown: View, options: Options, notes: Callable[[], Iterab
             before = one.groups
             try:
                 one.update()
+                means.show(one.repeats.names, one.groups, _READING)
             except Exception as error:
                 # nothing that one look finds ends the board
                 line = f"this look failed: {errors.reason(error)}; trying again"

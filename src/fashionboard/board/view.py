@@ -163,9 +163,9 @@ class View:
             }
             self._last.pop(name, None)
 
-    def drop(self, name: str) -> None:
-        """Remove the folder of a group."""
-        self._hold([name, *self._runs(name)])
+    def drop(self, name: str, runs: Iterable[str] = ()) -> None:
+        """Remove the folder of a group; runs: those in it that hold no links, from the view's folder."""
+        self._hold([name, *self._runs(name), *runs])
         self._looks = {key: each for key, each in self._looks.items() if key[0] != name}
         self._shown.pop(name, None)
         self._last.pop(name, None)

@@ -1,6 +1,5 @@
 """Conditions on metrics and parameters, and the order that one of them gives."""
 
-import difflib
 import math
 import operator
 import re
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from fashionboard.base.errors import BoardError
+from fashionboard.board import lookup
 from fashionboard.board.group import Group, State, Value
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
@@ -20,8 +20,6 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
 }
 _CONDITION = re.compile(r"\s*(?P<name>[^<>=!]+?)\s*(?P<operator>[<>=!]=|[<>])\s*(?P<value>[^<>=!\s].*?|)\s*")
-# what parts DVC's joined names: of nested values, and of the file that they are from
-_JOINTS = "./:"
 # they may get what they lack, or would have
 _ONGOING: tuple[State, ...] = ("running", "failed", "killed")
 
@@ -99,7 +97,7 @@ class Filter:
         """Return what is wrong with a name that is no metric's or parameter's, or several; "" if none is."""
         for name in self._names():
             if name not in self._full:
-                return _unclear(name, _known([*groups, *self.left_out]))
+                return lookup.unclear(name, _known([*groups, *self.left_out]))
         return ""
 
     def ordered(self, groups: Iterable[Group]) -> list[Group]:
@@ -151,7 +149,7 @@ class Filter:
             return
         known = _known(groups)
         for name in self._names():
-            if name not in self._full and (found := _full(name, known)):
+            if name not in self._full and (found := lookup.full(name, known)):
                 self._full[name] = found
 
 
@@ -169,30 +167,6 @@ def said(found: Value | None) -> str:
 
 def _known(groups: Iterable[Group]) -> list[str]:
     return sorted({name for group in groups for name in (*group.metrics, *group.parameters)})
-
-
-def _full(name: str, known: list[str]) -> str:
-    """Return the one of `known` that is `name`, or alone ends with it after a joint, else ""."""
-    if name in known:
-        return name
-    ends = _ending(name, known)
-    return ends[0] if len(ends) == 1 else ""
-
-
-def _ending(name: str, known: list[str]) -> list[str]:
-    return [each for each in known if each.endswith(tuple(f"{joint}{name}" for joint in _JOINTS))]
-
-
-def _unclear(name: str, known: list[str]) -> str:
-    if several := _ending(name, known):
-        hint = f"which is several: {', '.join(several[:5])}; name one of these"
-        return f"expected a metric or parameter, found {name!r}, {hint}"
-    ends = {re.split(f"[{_JOINTS}]", each)[-1]: each for each in known}
-    close = difflib.get_close_matches(name, sorted({*known, *ends}), n=3, cutoff=0.5)
-    hint = "`dvc exp show` has them"
-    if close:
-        hint = f"did you mean {', '.join(dict.fromkeys(ends.get(each, each) for each in close))}?"
-    return f"expected a metric or parameter of what is shown, found {name!r}; {hint}"
 
 
 def _number(found: Value) -> float | None:

@@ -2,9 +2,12 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 # bytes of a part of a path
 LONGEST = 150
+# names that a line tells of many
+_NAMED = 3
 # what a file system, a terminal or a page would not show as it is: controls, marks of writing direction
 _UNSAFE = re.compile(r'[\\<>:"|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]')
 
@@ -26,3 +29,9 @@ def shortened(name: str) -> str:
     if len(encoded) <= LONGEST:
         return encoded.decode(errors="replace")
     return f"{encoded[: LONGEST - 9].decode(errors='ignore')}~{hashlib.sha256(encoded).hexdigest()[:8]}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name a few, and count the rest: `a, b, c and 4 more`."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

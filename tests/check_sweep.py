@@ -21,7 +21,7 @@ from tests.support.servers import board, eventually, get
 _LACKING = hosts.missing() or (REASON if MISSING else "")
 pytestmark = pytest.mark.skipif(bool(_LACKING), reason=_LACKING)
 
-RATES, SEEDS, EPOCHS = ("0.001", "0.002", "0.004"), ("0", "1"), "train.epochs=60"
+RATES, SEEDS, EPOCHS = ("0.001", "0.002", "0.004"), ("0", "1"), "train.epochs=25"
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ def main() -> None:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(
         prog="fashionboard",
-        description="DVC experiments in TensorBoard, their means and times, many at once on several machines, "
-        "a check on the pipeline, a model's predictions, and the way back to the last commit.",
+        description="DVC experiments in TensorBoard, their means and times, many at once on several "
+        "machines, a check on the pipeline, a model's predictions, and the way back to the last commit.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     _add_board(commands)

@@ -38,9 +38,13 @@ def test_the_board_and_its_like_import_what_is_always_installed(root: Path) -> N
     assert needed | _BY_ITSELF == installed.names(root)
 
 
-@pytest.mark.parametrize("extra", ["pipeline", "predict"])
+@pytest.mark.parametrize("extra", ["pipeline", "predict", "cluster"])
 def test_an_extra_brings_what_else_its_code_imports(root: Path, extra: str) -> None:
-    code = scripts(root) if extra == "pipeline" else room(root, "predict")
+    code = {
+        "pipeline": scripts(root),
+        "predict": room(root, "predict"),
+        "cluster": room(root, "sweep"),
+    }[extra]
     needed = distributions(imports.others(root, code))
     always = installed.names(root)
     assert needed - always == installed.names(root, extra) - always
@@ -95,6 +99,12 @@ def test_what_an_extra_would_bring_is_said_in_a_line_that_names_it(
     line = (
         "error: predict: expected PyTorch, found no torch; install it, in a checkout of fashionboard: "
         f"{board_alone}/python -m pip install '.[predict]'\n"
+    )
+    assert (said.returncode, said.stdout) == (1, line)
+    said = installed.run(board_alone, repository, "fashionboard", "sweep", "-S", "train.lr=1")
+    line = (
+        "error: sweep: expected Dask, found no distributed; install it, in a checkout of fashionboard: "
+        f"{board_alone}/python -m pip install '.[cluster]'\n"
     )
     assert (said.returncode, said.stdout) == (1, line)
     said = installed.run(board_alone, repository, "sh", "stages/run", "download")

@@ -314,7 +314,7 @@ def _add_sweep(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--store",
         default="",
         metavar="DIR",
-        help="where hosts keep what they need (default: ~/.cache/fashionboard)",
+        help="where hosts keep what they need (default: ~/.cache/fashionboard/sweep)",
     )
     sweep.add_argument(
         "--setup", action="store_true", help="call `make setup` in a copy of HEAD on hosts of ssh:, once"

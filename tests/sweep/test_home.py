@@ -37,7 +37,7 @@ class Returned:
 
     def bring(self, outcome: Outcome | None = None, give: Callable[[str, int], bytes] | None = None) -> str:
         root = self.home.path
-        home = Home(root, Git(root), Cache(root / ".dvc" / "cache"), root / ".dvc" / "cache" / "fashionboard")
+        home = Home(root, Git(root), root / ".dvc" / "cache")
         return home.bring(self.job, outcome or self.outcome, give or self.give)
 
     @property

@@ -15,7 +15,9 @@ _TAKEN_BACK = {"cancelled", "released", "forgotten"}
 class Cancel(WorkerPlugin):
     """Watches the tasks of a worker, whose keys begin with the names of experiments."""
 
-    name = "fashionboard-cancel"
+    def __init__(self, sweep: str) -> None:
+        """sweep: the name of the one whose experiments end with this."""
+        self._sweep = sweep
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
         """End an experiment if its task is taken back while it runs."""
@@ -23,5 +25,5 @@ class Cancel(WorkerPlugin):
             experiment.end(str(key).partition(TRY)[0])
 
     def teardown(self, worker: object) -> None:
-        """End what runs when the worker ends."""
-        experiment.end_all(patience=0)
+        """End what the sweep runs here when the worker ends."""
+        experiment.end_all(patience=0, sweep=self._sweep)

@@ -1,9 +1,11 @@
 """The scheduler of a sweep, in this process or one that runs somewhere, and its workers."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,28 +48,38 @@ class Cluster:
         self.client = client
         self.fleet = fleet
         self.workers: dict[str, Worker] = {}
-        self.gone: list[str] = []
         self._store = store
+        self._name = f"fashionboard-{uuid.uuid4().hex}"
 
-    def look(self) -> list[Worker]:
-        """Return the workers that have come since the last look, and note which have gone."""
-        told = self.client.scheduler_info(n_workers=-1)["workers"]
+    def look(self) -> None:
+        """See which workers have come and which have gone.
+
+        Raises:
+            SweepError: the scheduler is gone.
+        """
+        try:
+            # not scheduler_info: what it returns is at times emptied by the client's own heartbeat
+            asked: Any = self.client.scheduler
+            told = self.client.sync(asked.identity, n_workers=-1)["workers"]
+        # a client that has closed has no scheduler
+        except (OSError, RuntimeError, KeyError, AttributeError) as error:
+            raise SweepError(
+                f"expected the scheduler, found it gone: {reason(error)}; the same command goes on"
+            ) from None
         for address in [each for each in self.workers if each not in told]:
-            self.gone.append(self.workers.pop(address).name)
+            del self.workers[address]
         new = [
             Worker(address, str(about["name"]))
             for address, about in told.items()
             if address not in self.workers
         ]
         self.workers |= {each.address: each for each in new}
-        return new
 
     def ask(self, worker: Worker, function: Callable[..., Any], *arguments: object) -> Any:
         """Call a function in a worker's process, also while an experiment runs there.
 
         Raises:
-            SweepError: it cannot be called there, or the worker is gone.
-            Exception: what the function raises.
+            SweepError: it fails there, or the worker is gone.
         """
         try:
             return self.client.run(function, *arguments, workers=[worker.address])[worker.address]
@@ -75,8 +87,10 @@ class Cluster:
             raise SweepError(
                 f"{worker.name}: expected fashionboard there, found no module {error.name}; install it"
             ) from None
-        except (OSError, KeyError) as error:
-            raise SweepError(f"{worker.name}: expected an answer, found: {reason(error)}") from None
+        # whatever happens there: another version of this project may run there, say
+        except Exception as error:
+            told = f"{type(error).__name__}: {reason(error)}"
+            raise SweepError(f"{worker.name}: expected an answer, found {told}") from None
 
     def greet(self, worker: Worker) -> Host:
         """Ask a worker what it is."""
@@ -85,7 +99,7 @@ class Cluster:
 
     def open(self, worker: Worker) -> None:
         """Let a worker run experiments from now on."""
-        self.client.run(_open, workers=[worker.address])
+        self.client.run(_open, self._name, workers=[worker.address])
         worker.ready = True
         if self.fleet:
             self.fleet.steady(worker.name)
@@ -94,13 +108,13 @@ class Cluster:
         """Leave the workers of a cluster as they were."""
         if ready := [each.address for each in self.workers.values() if each.ready]:
             with contextlib.suppress(OSError, KeyError):
-                self.client.run(_close, workers=ready, on_error="ignore")
+                self.client.run(_close, self._name, workers=ready, on_error="ignore")
 
     def submit(self, job: Job, worker: Worker, number: int = 0) -> "distributed.Future[Outcome]":
         """Have a worker run an experiment; number: of its tries before, which Dask may remember."""
         return self.client.submit(
             _run,
-            job,
+            dataclasses.replace(job, sweep=self._name),
             self._store,
             key=f"{job.name}{TRY}{number}",
             workers=[worker.address],
@@ -116,13 +130,13 @@ def _run(job: Job, store: str) -> Outcome:
     return experiment.run(job, service.place(store), worker.address, added)
 
 
-async def _open(dask_worker: Any) -> None:
-    # on this worker alone: the cluster may be there for others, too
-    await dask_worker.plugin_add(plugin=Cancel(), name=Cancel.name)
+async def _open(sweep: str, dask_worker: Any) -> None:
+    # on this worker alone, and for this sweep: the cluster may be there for others, too
+    await dask_worker.plugin_add(plugin=Cancel(sweep), name=sweep)
 
 
-async def _close(dask_worker: Any) -> None:
-    await dask_worker.plugin_remove(name=Cancel.name)
+async def _close(sweep: str, dask_worker: Any) -> None:
+    await dask_worker.plugin_remove(name=sweep)
 
 
 @contextlib.contextmanager
@@ -190,7 +204,7 @@ def _client(on: str) -> Client:
     if not address.startswith("tls://") and not _LOOPBACK.match(address):
         raise SweepError(
             f"--on: expected tls://, found {address}: whoever reaches such a scheduler runs programs as you; "
-            "give it certificates, see docs/sweep.md"
+            "give it certificates, see docs/sweeps.md"
         )
     try:
         return Client(**options, timeout="15s")

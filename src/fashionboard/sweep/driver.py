@@ -1,5 +1,6 @@
 """Drives the experiments of a sweep: gives them to workers, shows what grows, and takes results home."""
 
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +17,7 @@ from fashionboard.sweep import service
 from fashionboard.sweep.cluster import Cluster, Worker
 from fashionboard.sweep.display import Display
 from fashionboard.sweep.home import Home
-from fashionboard.sweep.job import Grown, Job, Outcome, SweepError
+from fashionboard.sweep.job import Grown, Job, Outcome, SweepError, TakenBackError
 from fashionboard.sweep.mirror import Mirror
 from fashionboard.sweep.parcel import Parcel
 
@@ -26,6 +27,8 @@ _POLL = 0.2
 _GROWN = 1.0
 # seconds without a worker before it is said
 _PATIENCE = 20.0
+# seconds until a worker that could not be prepared is asked again
+_LATER = 10.0
 # times that an experiment is tried whose worker ends, or whose result is lost on its way home
 _MOST = 4
 # seconds for the outcome of an experiment that has ended
@@ -71,6 +74,8 @@ class Driver:
         self._asked: dict[str, Future[Any]] = {}
         self._asked_at: dict[str, float] = {}
         self._opening: dict[str, Future[None]] = {}
+        self._again_at: dict[str, float] = {}
+        self._unseen: set[str] = set()
         self._where: dict[str, tuple[str, float]] = {}
         self._tries: Counter[str] = Counter()
         self._alone = time.monotonic()
@@ -95,7 +100,7 @@ class Driver:
         """Take back what runs; who ends the workers makes sure of it."""
         for future, given in self._running.items():
             future.cancel()
-            self.mirror.end(given.job, "killed")
+            self._end_mirror(given.job, "killed")
         for pool in (self._askers, self._writer):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -124,29 +129,30 @@ class Driver:
         for line in self.cluster.fleet.look() if self.cluster.fleet else []:
             self.display.note(line)
         self.cluster.look()
+        now = time.monotonic()
         for address, worker in self.cluster.workers.items():
-            if address not in self._opening and not worker.ready and not worker.refused:
+            waits = worker.ready or worker.refused or now < self._again_at.get(address, 0)
+            if address not in self._opening and not waits:
                 self._opening[address] = self._askers.submit(self.admit, worker)
         for address in [address for address, future in self._opening.items() if future.done()]:
             error = self._opening.pop(address).exception()
-            worker_now = self.cluster.workers.get(address)
-            if error and not isinstance(error, FashionboardError | OSError):
-                raise error
             # one that is gone is told of as such
-            if error and worker_now:
-                worker_now.refused = worker_now.refused or errors.reason(error)
-                self.display.note(f"{worker_now.refused}; it runs nothing")
+            if error and address in self.cluster.workers:
+                self.display.note(f"{errors.reason(error)}; it runs nothing")
+                self._again_at[address] = now + _LATER
 
     def _wait_for_workers(self) -> None:
         """Say so once, where nobody is there to run what is left.
 
         Raises:
-            SweepError: nobody who is there can.
+            SweepError: nobody who is there, or can come again, can.
         """
         known = self.cluster.workers.values()
-        if known and all(worker.refused for worker in known):
+        all_there = not self.cluster.fleet or len(known) == self.cluster.fleet.size
+        idle = not (self._running or self._returning)
+        if known and all_there and idle and all(worker.refused for worker in known):
             raise SweepError(next(worker.refused for worker in known))
-        if any(worker.ready for worker in self.cluster.workers.values()):
+        if any(worker.ready for worker in known):
             self._alone = time.monotonic()
         elif time.monotonic() - self._alone > _PATIENCE:
             self._alone = float("inf")
@@ -190,7 +196,16 @@ class Driver:
         for name, (seconds, grown) in answer.items():
             if name in jobs:
                 self._where[name] = worker.name, seconds
-                self.mirror.show(jobs[name], worker.address, grown)
+                self._mirror(jobs[name], worker, grown)
+
+    def _mirror(self, job: Job, worker: Worker, grown: dict[str, Grown]) -> None:
+        """Show what an experiment has written; if that fails it is told once, and the experiment goes on."""
+        if job.name not in self._unseen:
+            try:
+                self.mirror.show(job, worker.address, grown)
+            except (FashionboardError, OSError) as error:
+                self._unseen.add(job.name)
+                self.display.note(f"{job.name}: not on the board while it runs: {errors.reason(error)}")
 
     def _take_home(self) -> None:
         for future in [each for each in self._running if each.done()]:
@@ -217,7 +232,7 @@ class Driver:
         """
         try:
             outcome = future.result(timeout=_ANSWER)
-        except (TimeoutError, distributed.KilledWorker, distributed.CancelledError):
+        except (TimeoutError, TakenBackError, distributed.KilledWorker, distributed.CancelledError):
             raise _LostError(f"{job.name}: its worker was gone before its outcome came home") from None
         finally:
             future.release()
@@ -238,7 +253,7 @@ class Driver:
         if outcome.problem:
             self._failed(job, outcome.problem)
             return
-        self.mirror.end(job, "finished")
+        self._end_mirror(job, "finished")
         if result == "another":
             self.report.another.append(job.name)
             self.display.failed(
@@ -248,8 +263,13 @@ class Driver:
             self.report.done.append(job.name)
             self.display.done(job.name, f"done in {outcome.seconds:.0f} s")
 
+    def _end_mirror(self, job: Job, state: str) -> None:
+        # what the board shows has no say in what becomes of an experiment
+        with contextlib.suppress(OSError):
+            self.mirror.end(job, state)
+
     def _failed(self, job: Job, problem: str) -> None:
-        self.mirror.end(job, "failed")
+        self._end_mirror(job, "failed")
         self.report.failed[job.name] = problem
         self.display.failed(job.name, problem)
 

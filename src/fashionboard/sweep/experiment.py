@@ -13,7 +13,7 @@ from fashionboard.base import errors
 from fashionboard.repository import experiments, programs, times
 from fashionboard.repository.git import Git
 from fashionboard.repository.tree import Trees
-from fashionboard.sweep.job import Job, Outcome
+from fashionboard.sweep.job import Job, Outcome, TakenBackError
 from fashionboard.sweep.store import Store
 
 # lines and letters of what DVC printed last, in the report of a failure
@@ -35,9 +35,11 @@ class Running:
     clone: Path
     process: "subprocess.Popen[bytes]"
     began: float = field(default_factory=time.monotonic)
+    ended: bool = False
 
     def end(self) -> None:
         """Have all processes of it ended; returns at once."""
+        self.ended = True
         with contextlib.suppress(OSError):
             if self.process.stdin:
                 self.process.stdin.close()
@@ -54,6 +56,9 @@ def run(job: Job, store: str, worker: str, added: tuple[str, ...] = ()) -> Outco
 
     store: the folder of the host's store. worker: the address of this worker. added: names of variables that
     the cluster has added to the environment, which are none of the experiment's.
+
+    Raises:
+        TakenBackError: `end` or `end_all` was called meanwhile.
     """
     _taken_back.discard(job.name)
     kept, began = Store(Path(store)), time.monotonic()
@@ -96,7 +101,10 @@ def _call(job: Job, clone: Path, log: Path, added: tuple[str, ...]) -> int:
     if job.name in _taken_back:
         mine.end()
     try:
-        return process.wait()
+        code = process.wait()
+        if mine.ended:
+            raise TakenBackError
+        return code
     finally:
         mine.end()
         running.pop(job.name, None)
@@ -146,10 +154,11 @@ def end(name: str) -> None:
         running[name].end()
 
 
-def end_all(patience: float) -> None:
-    """End all experiments of this process, and wait for it, at most `patience` seconds."""
-    processes = [each.process for each in running.values()]
-    for each in list(running.values()):
+def end_all(patience: float, sweep: str | None = None) -> None:
+    """End all experiments here, or those of one sweep, and wait for it, at most `patience` seconds."""
+    ended = [each for each in list(running.values()) if sweep in (None, each.job.sweep)]
+    processes = [each.process for each in ended]
+    for each in ended:
         each.end()
     end = time.monotonic() + patience
     for process in processes:

@@ -28,12 +28,12 @@ Result = Literal["new", "same", "another"]
 class Home:
     """A repository into which results come, one after the other."""
 
-    def __init__(self, root: Path, git: Git, cache: Cache, parts: Path) -> None:
-        """root: of the DVC repository. parts: a folder in the cache's file system, for what is coming."""
+    def __init__(self, root: Path, git: Git, cache: Path) -> None:
+        """root: of the DVC repository. cache: the folder of DVC's cache."""
         self._root = root
         self._git = git
-        self._cache = cache
-        self._parts = parts
+        self._folder = cache
+        self._cache = Cache(cache)
 
     def bring(self, job: Job, outcome: Outcome, give: Callable[[str, int], bytes]) -> Result:
         """Bring home an experiment that ended well: "new", or, where its name was taken, "same" or "another".
@@ -46,6 +46,8 @@ class Home:
             ProgramError: git cannot read it.
             OSError: the disk cannot be written.
         """
+        # `dvc gc` may have taken what was there
+        self._cache = Cache(self._folder)
         if not _COMMIT.fullmatch(outcome.commit) or not all(map(is_digest, outcome.objects)):
             raise SweepError(f"{job.name}: expected a commit and objects, found other words")
         for md5 in outcome.objects:
@@ -55,14 +57,18 @@ class Home:
         self._check(job, outcome.commit)
         result = self._name(job, outcome.commit)
         if result == "new":
-            self._remember(outcome.commit)
-            times.take(outcome.times, self._root)
+            # it is there: whatever goes wrong with what is kept beside it
+            with contextlib.suppress(Exception):
+                self._remember(outcome.commit)
+            with contextlib.suppress(Exception):
+                times.take(outcome.times, self._root)
         return result
 
     def _receive(self, md5: str, give: Callable[[str, int], bytes]) -> None:
         no_links.check(self._git.top, self._cache.place(md5))
-        self._parts.mkdir(parents=True, exist_ok=True)
-        part = self._parts / md5
+        # another sweep may bring the same
+        part = self._folder / "fashionboard" / f"{os.getpid()}-{md5}"
+        part.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
         with part.open("xb") as file:
             while content := give(md5, file.tell()):
@@ -101,8 +107,18 @@ class Home:
         before = _outputs(trees[job.baseline])
         for path, md5 in _outputs(trees[commit]).items():
             # what the baseline has, too, was not made there
-            if before.get(path) != md5 and not self._cache.find(md5):
+            if before.get(path) != md5 and not (self._holds(path, md5) or self._is_in_git(commit, path)):
                 raise SweepError(f"{job.name}: expected {path} ({md5}) to come with it, found it missing")
+
+    def _holds(self, path: str, md5: str) -> bool:
+        """Tell whether the cache has an output with all its files."""
+        entries = self._cache.entries(path, md5)
+        return entries is not None and all(map(self._cache.find, entries.values()))
+
+    def _is_in_git(self, commit: str, path: str) -> bool:
+        """Tell whether git keeps an output, as with `cache: false`."""
+        command = [*_GIT, "cat-file", "-e", f"{commit}:{self._git.prefix}{path}"]
+        return subprocess.run(command, cwd=self._root, capture_output=True, check=False).returncode == 0
 
     def _name(self, job: Job, commit: str) -> Result:
         """Give the experiment its name, unless there is one: then tell whether it is the same."""
@@ -131,9 +147,7 @@ class Home:
             for stage in repo.index.stages:
                 # an output that git keeps would be taken from the workspace
                 if all(out.use_cache for out in stage.outs):
-                    # DVC writes it for what it has run, and has not for this one: then it would run again
-                    with contextlib.suppress(Exception):
-                        repo.stage_cache.save(stage)
+                    repo.stage_cache.save(stage)
 
 
 def _outputs(tree: Tree) -> dict[str, str]:

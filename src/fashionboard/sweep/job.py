@@ -9,12 +9,17 @@ class SweepError(FashionboardError):
     """A sweep cannot start, or one of its experiments has failed."""
 
 
+class TakenBackError(Exception):
+    """A worker has ended an experiment that was not to go on there."""
+
+
 @dataclass(frozen=True)
 class Job:
     """An experiment to run: its name, the commit from which it starts, and what `dvc exp run -S` is given.
 
     prefix: the folder of the DVC repository, from the top of git's; "" where they are the same. author: the
     name and the address that git records. pull: whether DVC brings data that the host lacks from its remote.
+    sweep: the name of the sweep, which no other has.
     """
 
     name: str
@@ -23,6 +28,7 @@ class Job:
     prefix: str
     author: tuple[str, str]
     pull: bool = False
+    sweep: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import contextlib
 import random
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -21,6 +22,8 @@ from fashionboard.sweep.worker import BEAT, Told
 _PORTS = (20_000, 32_000)
 # seconds between two tries to start a worker that has ended: at first, and in the long run
 _SOON, _LATER = 1.0, 30.0
+# starts of a worker that must fail before it is told as one that cannot be started
+_TRIES = 1
 # seconds for workers to end by themselves
 _PATIENCE = 5.0
 # lines of what ssh and a worker say
@@ -90,9 +93,14 @@ class Fleet:
         self._pythons = pythons
         self._started: dict[Place, _Started] = {}
         self._tries = dict.fromkeys(where, 0)
-        self._beaten = time.monotonic()
+        self._ports: set[int] = set()
+        self._over = threading.Event()
+        if any(place.host for place in where) and not shutil.which("ssh"):
+            raise SweepError("--on ssh: expected OpenSSH's client, found no ssh; install it")
         for place in where:
             self._start(place)
+        # the driver itself may be busy for a while
+        threading.Thread(target=self._beat, daemon=True).start()
 
     @property
     def size(self) -> int:
@@ -101,7 +109,6 @@ class Fleet:
 
     def look(self) -> list[str]:
         """Start again what has ended, after a while; return a line for each that was seen to end."""
-        self._beat()
         lines = []
         for place, each in list(self._started.items()):
             if each.process.poll() is None:
@@ -116,9 +123,8 @@ class Fleet:
 
     def _beat(self) -> None:
         """Tell workers that the driver lives: where a cable is cut, a host learns it by this alone."""
-        if time.monotonic() - self._beaten > BEAT:
-            self._beaten = time.monotonic()
-            for each in self._started.values():
+        while not self._over.wait(BEAT):
+            for each in list(self._started.values()):
                 _write(each.process, b"\n")
 
     def steady(self, name: str) -> None:
@@ -128,11 +134,11 @@ class Fleet:
                 self._tries[place] = 0
 
     def dead(self) -> list[str]:
-        """Return why, for each that has ended."""
+        """Return why, for each that ends again and again."""
         return [
             f"{place}: {self.why(place)}"
             for place, each in self._started.items()
-            if each.process.poll() is not None
+            if each.process.poll() is not None and self._tries[place] >= _TRIES
         ]
 
     def why(self, place: Place) -> str:
@@ -141,6 +147,7 @@ class Fleet:
 
     def end(self, patience: float = _PATIENCE) -> None:
         """End all workers with what they run; what is left after `patience` seconds is killed."""
+        self._over.set()
         for each in self._started.values():
             with contextlib.suppress(OSError):  # it has ended
                 if each.process.stdin:
@@ -175,7 +182,8 @@ class Fleet:
         if not place.host:
             address = f"tls://127.0.0.1:{self._scheduler}"
             return [sys.executable, *module], Told(str(place), place.number, address, self._pair)
-        there, back, here = random.sample(range(*_PORTS), 3)
+        there, back, here = random.sample([each for each in range(*_PORTS) if each not in self._ports], 3)
+        self._ports |= {there, back, here}
         forwards = [
             "-R",
             f"127.0.0.1:{there}:127.0.0.1:{self._scheduler}",
@@ -196,7 +204,7 @@ def quoted(path: str) -> str:
 
 def _write(process: "subprocess.Popen[bytes]", line: bytes) -> None:
     """Tell a worker something; one that has ended is seen by `look`."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         if process.stdin:
             process.stdin.write(line)
             process.stdin.flush()

@@ -50,8 +50,9 @@ class Mirror:
         if self._where.get(job.name) != worker:
             shutil.rmtree(place, ignore_errors=True)
             self._seen[job.name] = {}
-            self._copy(job, copy)
+            # the note first: another sweep leaves alone what is driven
             sweeps.write_note(place, job.name, job.baseline, "running")
+            self._copy(job, copy)
             self._where[job.name] = worker
         for path, part in grown.items():
             if _is_inside(copy, path):

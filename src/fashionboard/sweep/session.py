@@ -87,7 +87,7 @@ def run(options: Options) -> bool:
         )
     mirror = Mirror(git.top, sweeps.place(tmp))
     mirror.clear()
-    home = Home(root, git, kept, cache / "fashionboard")
+    home = Home(root, git, cache)
     with _workers(options, git, tmp) as workers:
         first = _first(workers)
         fits = _Fits(todo)
@@ -179,6 +179,7 @@ def _first(workers: Cluster) -> list[Worker]:
         workers.look()
         known = list(workers.workers.values())
         if workers.fleet:
+            workers.fleet.look()
             if dead := workers.fleet.dead():
                 raise SweepError(f"expected a worker on each host, found: {'; '.join(dead)}")
             if len(known) == workers.fleet.size:

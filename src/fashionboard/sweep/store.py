@@ -46,8 +46,11 @@ class Store:
             if not (self.git / "HEAD").is_file():
                 self._git("init", "--quiet", "--bare", str(self.git), problem="cannot make a git repository")
         for clone in (self.folder / "work").iterdir():
-            if clone.is_dir() and time.time() - clone.stat().st_mtime > _OLD:
-                shutil.rmtree(clone, ignore_errors=True)
+            # what another worker has just removed, or runs now, is none of it
+            with contextlib.suppress(OSError):
+                if clone.is_dir() and time.time() - clone.stat().st_mtime > _OLD:
+                    with self._locked(clone.name, wait=False):
+                        shutil.rmtree(clone, ignore_errors=True)
 
     def commits(self) -> list[str]:
         """Return the commits that were sent, from which git knows what else it has."""
@@ -122,6 +125,7 @@ class Store:
                     problem="cannot clone the commit",
                 )
             self._clean(folder, job)
+            os.utime(folder)
             yield folder
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -150,9 +154,10 @@ class Store:
         )
 
     @contextlib.contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
+    def _locked(self, name: str, wait: bool = True) -> Iterator[None]:
+        """Hold the lock of that name; raises BlockingIOError if another has it and this is not to wait."""
         with (self.folder / "work" / f".{name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
 
     def _part(self, name: str) -> Path:

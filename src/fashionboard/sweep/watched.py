@@ -60,7 +60,13 @@ def _descendants() -> list[psutil.Process]:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-    return [each for each in found if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    return list(filter(_lives, found))
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 if __name__ == "__main__":

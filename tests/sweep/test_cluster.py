@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,12 +19,17 @@ pytestmark = pytest.mark.slow
 _DASK = [sys.executable, "-m", "dask"]
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    repository = plain(tmp_path / "r")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repository = plain(tmp_path_factory.mktemp("cluster") / "r")
     repository.dvc("repro", "-q")
     repository.git("commit", "-qam", "run")
-    return repository
+    return repository.path
+
+
+@pytest.fixture
+def repository(made: Path, tmp_path: Path) -> Repository:
+    return Repository(shutil.copytree(made, tmp_path / "r", symlinks=True))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fashionboard.repository import sweeps
+from fashionboard.repository.experiments import Runs
 from fashionboard.sweep import experiment, service
 from fashionboard.sweep.experiment import Running
 from fashionboard.sweep.job import Grown, Job, Seen
@@ -18,9 +19,10 @@ from tests.support.repository import Repository
 EVENTS = "logs/events.out.tfevents.1"
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    return fixed(tmp_path / "repository")
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository that these tests only copy."""
+    return fixed(tmp_path_factory.mktemp("service") / "repository")
 
 
 @pytest.fixture
@@ -85,6 +87,18 @@ def test_a_mirror_has_the_experiments_parameters_and_says_how_it_ended(
     mirror.end(job, "finished")
     note = sweeps.read_note(place)
     assert note is not None and note.state == "finished" and not sweeps.copy(place).exists()
+
+
+def test_a_copy_that_is_a_link_is_no_running_experiment(
+    repository: Repository, job: Job, tmp_path: Path
+) -> None:
+    mirror, place = Mirror(repository.path, sweeps.place(tmp_path)), sweeps.place(tmp_path) / job.name
+    mirror.show(job, "w", {})
+    (run,) = Runs(tmp_path).read()
+    assert (run.name, run.root, run.state) == (job.name, sweeps.copy(place), "running")
+    sweeps.copy(place).rename(tmp_path / "elsewhere")
+    sweeps.copy(place).symlink_to(tmp_path / "elsewhere")
+    assert Runs(tmp_path).read() == []
 
 
 def test_on_another_worker_it_begins_anew(repository: Repository, job: Job, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -20,12 +21,17 @@ pytestmark = pytest.mark.slow
 LR = ("0.1", "0.2", "0.3")
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    repository = plain(tmp_path / "r")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    repository = plain(tmp_path_factory.mktemp("session") / "r")
     repository.dvc("repro", "-q")
     repository.git("commit", "-qam", "run")
-    return repository
+    return repository.path
+
+
+@pytest.fixture
+def repository(made: Path, tmp_path: Path) -> Repository:
+    return Repository(shutil.copytree(made, tmp_path / "r", symlinks=True))
 
 
 def sweep(

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,14 @@ from tests.support.plain import fixed
 from tests.support.repository import Repository
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fixed(tmp_path_factory.mktemp("store") / "source").path
+
+
 @pytest.fixture
-def source(tmp_path: Path) -> Repository:
-    return fixed(tmp_path / "source")
+def source(made: Path, tmp_path: Path) -> Repository:
+    return Repository(shutil.copytree(made, tmp_path / "source", symlinks=True))
 
 
 @pytest.fixture

@@ -81,10 +81,12 @@ class Runs:
 
 def _elsewhere(folder: Path) -> Iterator[Run]:
     """Yield what a sweep runs."""
-    # no link is followed: a repository may have brought one
-    for each in filter(no_links.is_folder, sorted(folder.glob("*")) if no_links.is_folder(folder) else []):
+    real = Path(os.path.realpath(folder.parents[2]), *folder.parts[-3:])
+    for each in sorted(folder.glob("*")):
         note, root = sweeps.read_note(each), sweeps.copy(each)
-        if note and note.state in _TOLD:
+        # no link is followed: a repository may have brought one
+        inside = os.path.realpath(root) == str(real / each.name / root.name)
+        if inside and note and note.state in _TOLD:
             yield Run(note.name, note.baseline, note.baseline, root, _TOLD[note.state], each)
 
 

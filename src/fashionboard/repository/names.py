@@ -35,3 +35,8 @@ def listed(names: Sequence[str]) -> str:
     """Name a few, and count the rest: `a, b, c and 4 more`."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def overlap(one: str, other: str) -> bool:
+    """Say whether two paths are the same, or one lies below the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

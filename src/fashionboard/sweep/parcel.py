@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from fashionboard.base.errors import DataError
-from fashionboard.repository import programs
+from fashionboard.repository import names, programs
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.tree import Trees
@@ -85,7 +85,7 @@ def of(root: Path, git: Git, cache: Cache, baseline: str) -> Parcel:
     for each in tree.stages:
         for output, md5 in each.stage.outputs.items():
             path = each.root(output)
-            if any(_overlap(path, other) for other in read):
+            if any(names.overlap(path, other) for other in read):
                 found = dict(_files(cache, output, md5))
                 if found and all(found.values()):
                     objects |= {name: file for name, file in found.items() if file}
@@ -103,8 +103,3 @@ def _files(cache: Cache, output: str, md5: str) -> Iterator[tuple[str, Path | No
         entries = None
     for digest in (entries or {}).values():
         yield digest, cache.find(digest)
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Say whether two paths are the same, or one lies below the other."""
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fashionboard.base import processor
 from fashionboard.base.errors import visible
-from fashionboard.repository import lockfile, programs, rwlock
+from fashionboard.repository import lockfile, names, programs, rwlock
 from fashionboard.repository.cache import Cache, is_digest
 from fashionboard.repository.lockfile import Stage
 from fashionboard.repository.programs import ProgramError
@@ -164,7 +164,7 @@ def promise(recorded: dict[str, Stage]) -> Promise:
     while more := {
         path
         for stage in recorded.values()
-        if any(_overlap(one, other) for one in free for other in stage.dependencies)
+        if any(names.overlap(one, other) for one in free for other in stage.dependencies)
         for path in stage.outputs
         if path not in free
     }:
@@ -172,11 +172,6 @@ def promise(recorded: dict[str, Stage]) -> Promise:
     if not processor.has_avx2():
         reasons.append("this is no x86-64 processor with AVX2 under Linux")
     return Promise(processor.name(), " and ".join(reasons), frozenset(free))
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Say whether two paths are the same, or one lies below the other."""
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def report(verdict: Verdict) -> str:

@@ -182,7 +182,7 @@ def test_it_is_on_the_board_while_it_runs(repository: Repository) -> None:
 
         eventually(growing, True, seconds=60)
         assert process.poll() is None and trees(repository) == {}
-        (run,) = counts
+        run = next(name for name, seen in counts.items() if len(seen - {0}) > 2)
         assert process.wait(60) == 0
         eventually(lambda: points(served.address, run), 12)
         assert run.split("/")[0] in trees(repository)

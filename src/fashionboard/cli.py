@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashionboard.base import arithmetic, errors
+from fashionboard.board import ending
 
 if TYPE_CHECKING:
     from fashionboard.board.where import Condition
@@ -43,7 +44,7 @@ def main() -> None:
     for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
         # `nohup` and a shell's background have it ignored
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda received, _: sys.exit(128 + received))
+            signal.signal(number, lambda received, _: ending.stop(received))
     errors.run(lambda: arguments.run(arguments))
 
 

@@ -212,8 +212,25 @@ def test_ctrl_c_while_tensorboard_starts_is_no_error(ran: Repository) -> None:
         ) as process:
             time.sleep(seconds)
             process.send_signal(signal.SIGINT)
-            assert "expected" not in process.communicate(timeout=20)[1]
+            try:
+                assert "expected" not in process.communicate(timeout=60)[1]
+            finally:
+                process.kill()
         assert process.returncode in (0, 130)
+
+
+@pytest.mark.slow
+def test_a_signal_whose_exception_was_lost_ends_the_board_all_the_same(ran: Repository) -> None:
+    lost = "import sys; from fashionboard import cli; cli.ending.told.append(2); cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", lost, "board", "--port", "0"],
+        cwd=ran.path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0 and done.stdout.endswith("closed\n"), done.stdout + done.stderr
 
 
 def test_somebody_who_stops_reading_is_no_error(ran: Repository) -> None:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from fashionboard.base import errors
 from fashionboard.base.errors import BoardError, visible
-from fashionboard.board import board, marks, server
+from fashionboard.board import board, ending, marks, server
 from fashionboard.board.board import Board
 from fashionboard.board.means import Means
 from fashionboard.board.notes import Notes
@@ -169,6 +169,7 @@ def _serve(
         # from here on Ctrl-C is how it ends
         print(f"TensorBoard is at {served.address} until Ctrl-C", flush=True)
         while True:
+            ending.check()
             time.sleep(_POLL)
             before = one.groups
             try:

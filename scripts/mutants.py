@@ -164,8 +164,8 @@ FAULTS = (
     Fault(
         "success and failure swapped in an exit code",
         "src/fashionboard/cli.py",
-        "if not session.run(options):",
-        "if session.run(options):",
+        "arguments.json)\n    if not session.run(options):",
+        "arguments.json)\n    if session.run(options):",
         "tests/predict/test_session.py::test_what_cannot_be_read_is_a_line_each_and_the_others_are_done",
     ),
     Fault(

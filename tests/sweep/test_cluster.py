@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,25 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import slurm
-from tests.support.plain import plain
 from tests.support.repository import Repository
 from tests.support.servers import eventually
 
 pytestmark = pytest.mark.slow
 _DASK = [sys.executable, "-m", "dask"]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    repository = plain(tmp_path_factory.mktemp("cluster") / "r")
-    repository.dvc("repro", "-q")
-    repository.git("commit", "-qam", "run")
-    return repository.path
-
-
-@pytest.fixture
-def repository(made: Path, tmp_path: Path) -> Repository:
-    return Repository(shutil.copytree(made, tmp_path / "r", symlinks=True))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,26 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.plain import plain
 from tests.support.repository import Repository
 from tests.support.servers import board, eventually, get
 
 pytestmark = pytest.mark.slow
 
 LR = ("0.1", "0.2", "0.3")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    repository = plain(tmp_path_factory.mktemp("session") / "r")
-    repository.dvc("repro", "-q")
-    repository.git("commit", "-qam", "run")
-    return repository.path
-
-
-@pytest.fixture
-def repository(made: Path, tmp_path: Path) -> Repository:
-    return Repository(shutil.copytree(made, tmp_path / "r", symlinks=True))
 
 
 def sweep(

@@ -33,6 +33,7 @@ def scripts(root: Path) -> list[Path]:
     return [root / "stages" / f"{stage}.py" for stage in STAGES]
 
 
+@pytest.mark.slow
 def test_the_board_and_its_like_import_what_is_always_installed(root: Path) -> None:
     needed = distributions(imports.others(root, room(root, "board", "restore", "verify")))
     assert needed | _BY_ITSELF == installed.names(root)

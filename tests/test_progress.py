@@ -22,7 +22,7 @@ def test_three(): pass
 """
 
 
-@pytest.mark.parametrize("workers", [[], ["--numprocesses", "1"]])
+@pytest.mark.parametrize("workers", [[], pytest.param(["--numprocesses", "1"], marks=pytest.mark.slow)])
 def test_a_terminal_is_told_what_runs_and_what_has_failed(
     tmp_path: Path, root: Path, workers: list[str]
 ) -> None:

@@ -96,6 +96,7 @@ def test_points_of_what_is_chosen_are_exported(many: Repository) -> None:
     assert {line.split(",")[0] for line in done.stdout.splitlines()[1:]} == {"lr-a"}
 
 
+@pytest.mark.slow
 def test_a_number_of_commits_a_range_and_a_pattern(many: Repository) -> None:
     first = many.git("rev-parse", "--short=7", "HEAD~1").strip()
     assert names(call(many.path, "--no-serve", "-n", "2")) == ["workspace", "main", first, *RATES]

@@ -67,6 +67,7 @@ def test_the_rows_are_dvcs_and_hold_what_runs_have_logged(repository: Repository
         assert {tag for _, tag in columns} == {"accuracy", "loss", "own/score"}
 
 
+@pytest.mark.slow
 def test_without_a_row_of_dvcs_all_is_as_it_was_logged(repository: Repository) -> None:
     with board(repository.path, "main") as served:
         # one that was asked for has a row

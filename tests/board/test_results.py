@@ -142,6 +142,7 @@ def test_a_lock_that_cannot_be_read_is_told_and_the_rest_is_read(
     assert read(clone, "HEAD~1", cache=ran.path / ".dvc" / "cache").files
 
 
+@pytest.mark.slow
 def test_what_was_added_by_dvc_add_and_other_folders_of_a_repository(tmp_path: Path) -> None:
     inner = plain(tmp_path / "r", {"deep/tb/events.tfevents.1": "x"}, subdir=True)
     inner.git("rm", "-rq", "--cached", "deep/tb")
@@ -204,6 +205,7 @@ def test_metrics_of_every_form_and_broken_ones(ran: Repository, tmp_path: Path) 
     assert record.unread == ("broken.json cannot be read", "date.yaml cannot be read")
 
 
+@pytest.mark.slow
 def test_stages_of_one_name_do_not_hide_each_other(tmp_path: Path) -> None:
     repository = plain(tmp_path / "r")
     repository.dvc("repro", "-q")

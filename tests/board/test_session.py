@@ -93,6 +93,7 @@ def test_a_lock_that_cannot_be_read_is_skipped(ran: Repository, tmp_path: Path) 
     assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ["name", "main", "HEAD~1"]
 
 
+@pytest.mark.slow
 def test_the_table_and_the_view_of_a_subfolder(tmp_path: Path) -> None:
     inner = plain(tmp_path / "r", subdir=True)
     inner.dvc("repro", "-q")
@@ -109,6 +110,7 @@ def test_the_table_and_the_view_of_a_subfolder(tmp_path: Path) -> None:
     assert inner.git("status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_all_commits_are_those_with_outputs_of_their_own(ran: Repository, tmp_path: Path) -> None:
     clone = ran.clone(tmp_path / "clone")
     clone.git("commit", "-q", "--allow-empty", "-m", "nothing")
@@ -176,6 +178,7 @@ def test_a_table_that_cannot_be_written(ran: Repository, tmp_path: Path) -> None
     assert done.returncode == 1 and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_table_goes_where_it_is_told(ran: Repository, tmp_path: Path) -> None:
     done = call(ran.path, "main", "--export-scalars", "-")
     rows = done.stdout.splitlines()

@@ -114,6 +114,7 @@ def test_revisions_are_names_patterns_and_commits(repeats: Repository, told: Any
     assert "HEAD~1: no run is recorded there; left out" in notes
 
 
+@pytest.mark.slow
 def test_what_is_no_finite_number_is_told(odd: Repository, told: Any) -> None:
     rows, notes = told(odd, by=("lr",))
     counts = {row[0]: row[1:3] for row in rows[1:]}
@@ -126,6 +127,7 @@ def test_what_is_no_finite_number_is_told(odd: Repository, told: Any) -> None:
     assert rows[0] == ["train.score", "n", "loss mean", "loss std", "best", "worst"]
 
 
+@pytest.mark.slow
 def test_other_code_and_the_same_seeds_are_told(odd: Repository, told: Any) -> None:
     _, notes = told(odd, "a-*")
     several = "a-1, a-2, a-3 and 1 more are one setting by their parameters"

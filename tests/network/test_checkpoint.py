@@ -36,6 +36,7 @@ def test_a_file_says_of_itself_what_it_is(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, expected[name]) for name, tensor in net.state_dict().items())
 
 
+@pytest.mark.slow
 def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib; from fashionboard.network import checkpoint, nets;"
@@ -158,6 +159,7 @@ def test_a_count_of_classes_that_the_weights_do_not_have_is_refused(tmp_path: Pa
             checkpoint.load(path)
 
 
+@pytest.mark.slow
 @rights.needed
 def test_a_model_without_permission_is_said_to_be_one(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "net", nets.initial(0, 3), ORIGIN)

@@ -36,6 +36,7 @@ def test_onednn_is_for_large_batches_alone() -> None:
     assert not torch.backends.mkldnn.enabled
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_freed_memory_is_kept(root: Path) -> None:
     # in a process of its own: what others left in memory decides where there is room

@@ -155,6 +155,7 @@ def test_a_damaged_tiff_is_one_line(tmp_path: Path, model: Path, garments: Image
     assert line == "error: bad.tif: expected a whole picture, found a damaged one (decoder error -2)"
 
 
+@pytest.mark.slow
 def test_a_name_is_one_line_and_nothing_of_it_acts_on_a_terminal(tmp_path: Path, garments: Images) -> None:
     names = ["two\nlines.png", "\x1b[31mred.png", "\u202efdp.png", "می\u200cخواهم.png", "gone\n\x1b[2J"]
     for name in names[:-1]:
@@ -179,6 +180,7 @@ def test_a_name_is_one_line_and_nothing_of_it_acts_on_a_terminal(tmp_path: Path,
         ]
 
 
+@pytest.mark.slow
 def test_a_net_of_two_classes_has_two(tmp_path: Path, garments: Images) -> None:
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
     path = tmp_path / "models" / "net.safetensors"  # where it is looked for
@@ -189,6 +191,7 @@ def test_a_net_of_two_classes_has_two(tmp_path: Path, garments: Images) -> None:
     assert sum(each["probability"] for each in predictions) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_missing_or_foreign_model_is_one_line(tmp_path: Path, garments: Images) -> None:
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")
     (tmp_path / "foreign").write_bytes(b"something else")
@@ -202,6 +205,7 @@ def test_a_missing_or_foreign_model_is_one_line(tmp_path: Path, garments: Images
         assert done.stderr.startswith(f"error: {name}: {reason}") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @rights.needed
 def test_a_model_that_cannot_be_reached_is_one_line(tmp_path: Path, garments: Images) -> None:
     on_page(garments.pixels[0], 40, scale=10).save(tmp_path / "a.png")

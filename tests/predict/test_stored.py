@@ -86,6 +86,7 @@ def test_a_model_that_is_not_in_the_cache_is_one_line_that_says_how_to_bring_it(
         )
 
 
+@pytest.mark.slow
 def test_the_advice_brings_it(tried: Repository, tmp_path: Path) -> None:
     tried.dvc("remote", "add", "-q", "--local", "-d", "-f", "storage", str(tmp_path / "storage"))
     tried.dvc("push", "-q", "--all-commits", str(MODEL))
@@ -108,6 +109,7 @@ def test_a_commit_without_the_output(tried: Repository) -> None:
         stored.find("workspace", MODEL, tried.path)
 
 
+@pytest.mark.slow
 def test_a_model_of_another_kind_names_the_revision(tried: Repository) -> None:
     done = call(tried, "page.png", "--rev", "main", "--model", "metrics/train.json")
     assert done.returncode == 1 and done.stderr.count("\n") == 1
@@ -119,6 +121,7 @@ def test_a_folder_outside_any_repository(tmp_path: Path) -> None:
         stored.find("main", MODEL, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_model_in_a_folder_that_dvc_add_tracks(tmp_path: Path) -> None:
     repository = plain(tmp_path / "r", subdir=True)
     path = repository.path / "deep" / "models" / "a b.safetensors"

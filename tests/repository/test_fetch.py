@@ -133,6 +133,7 @@ embeddings { tensor_name: "t" tensor_path: "0/points.tsv" metadata_path: "names.
 """
 
 
+@pytest.mark.slow
 def test_of_a_folder_only_what_is_shown_is_brought(tmp_path: Path) -> None:
     repository, remote = with_remote(tmp_path)
     shown = {
@@ -228,6 +229,7 @@ def test_what_cannot_be_brought_stops_nothing_and_is_told(tmp_path: Path) -> Non
     assert "lacks: " not in call(repository, "main", "--experiments", "--fetch").stderr
 
 
+@pytest.mark.slow
 def test_what_the_remote_was_not_asked_for_is_not_said_to_be_nowhere(tmp_path: Path) -> None:
     """An experiment that comes while a board is open that has fetched."""
     repository, remote = with_remote(tmp_path)

@@ -137,6 +137,7 @@ def test_a_head_that_a_person_has_detached_stays_so(small: Repository) -> None:
     assert small.run("git", "symbolic-ref", "-q", "HEAD", check=False).returncode == 1
 
 
+@pytest.mark.slow
 def test_nothing_that_a_person_wrote_is_lost(small: Repository) -> None:
     append(small.path / "params.yaml")
     append(small.path / "dvc.lock")
@@ -201,6 +202,7 @@ def test_lock_files_of_git_are_removed_once_they_are_old(small: Repository) -> N
     assert not list(git.rglob("*.lock"))
 
 
+@pytest.mark.slow
 def test_copies_of_experiments_and_half_files_are_swept_away(small: Repository) -> None:
     tmp = small.path / ".dvc" / "tmp"
     copy = tmp / "exps" / "standalone" / "tmpabc"
@@ -218,6 +220,7 @@ def test_copies_of_experiments_and_half_files_are_swept_away(small: Repository) 
     ]
 
 
+@pytest.mark.slow
 def test_what_is_in_no_cache_is_named(small: Repository, tmp_path: Path) -> None:
     small.dvc("cache", "dir", "--local", str(tmp_path / "empty"))
     shutil.rmtree(small.path / "out")

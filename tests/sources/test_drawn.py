@@ -123,6 +123,7 @@ def test_nearest_class_mean_tells_most_classes_apart(
     assert 0.5 < accuracy < 0.9
 
 
+@pytest.mark.slow
 def test_tutorial_net_learns_in_one_epoch_and_is_not_perfect(
     drawn_train: dataset.Images, drawn_test: dataset.Images
 ) -> None:

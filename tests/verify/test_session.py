@@ -412,6 +412,7 @@ def test_an_output_edited_in_dvc_lock_is_not_blamed_on_the_processor(quick: Repo
     assert verify(quick)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_dvc_lock_that_contradicts_itself_is_named(quick: Repository) -> None:
     edited(quick, f"md5: {md5s(quick, 'first').outputs['a']}", f"md5: {OTHER}")
     assert md5s(quick, "first").outputs["a"] != md5s(quick, "second").dependencies["a"]
@@ -496,6 +497,7 @@ ls -A {tmp_path}/disk
     assert printed[2] == "ended with 1"
 
 
+@pytest.mark.slow
 def test_temporary_files_may_lie_in_a_folder_with_korean_letters(quick: Repository, tmp_path: Path) -> None:
     folder = tmp_path / "임시 폴더"
     folder.mkdir()

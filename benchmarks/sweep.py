@@ -1,11 +1,12 @@
 """What `fashionboard sweep` costs beyond the experiments themselves.
 
-    make bench-sweep        prints a table; some minutes, on a machine that does nothing else
+    make bench-sweep        prints lines; half an hour, on a machine that does nothing else
 
 The stage of the experiments takes no time by itself. What an experiment costs is the time that a sweep of
 eleven takes longer than one of a single, by ten, both on one worker: so the start of Python, Dask and the
 worker does not count. It is held against `dvc exp run` in a clone, in turn. The simulation has real Dask on
-loopback, and a hundred workers that sleep for five seconds where a host would run DVC.
+loopback, and a hundred workers that sleep for five seconds where a host would run DVC. How late the board is
+is told by points that bear the time at which the stage has written them.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from distributed import Client, Scheduler, Worker
@@ -33,21 +35,41 @@ _STAGE = {
         }
     }
 }
+# a point every half second, on a clock that the board's reader has, too
+_LIVE = """
+import time
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+writer = EventFileWriter("out")
+for step in range(60):
+    value = Summary.Value(tag="loss", simple_value=step)
+    writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=[value])))
+    writer.flush()
+    time.sleep(0.5)
+writer.close()
+"""
+_LIVE_STAGE = {
+    "stages": {"live": {"cmd": "python live.py", "deps": ["live.py"], "params": ["seed"], "outs": ["out"]}}
+}
 _ROUNDS = 3
 
 
-def repository(folder: Path, data: int) -> None:
-    """Make a repository with one quick stage, which reads `data` bytes, and one run of it."""
+def repository(folder: Path, files: Mapping[str, str], data: int = 0) -> None:
+    """Make a repository with these files, `data` bytes that DVC tracks, and one run of its stages."""
+    folder.mkdir()
     for command in (["git", "init", "-q"], ["dvc", "init", "-q"]):
         run(command, folder)
     for name, value in (("user.name", "benchmark"), ("user.email", "benchmark@example.com")):
         run(["git", "config", name, value], folder)
     for name, value in (("core.analytics", "false"), ("core.check_update", "false")):
         run(["dvc", "config", name, value], folder)
-    for name, text in (("dvc.yaml", json.dumps(_STAGE)), ("params.yaml", "seed: 0\n"), ("source", "s\n")):
+    for name, text in {"params.yaml": "seed: 0\n", **files}.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "data").write_bytes(os.urandom(data))
-    run(["dvc", "add", "-q", "data"], folder)
+    if data:
+        (folder / "data").write_bytes(os.urandom(data))
+        run(["dvc", "add", "-q", "data"], folder)
     run(["dvc", "repro", "-q"], folder)
     run(["git", "add", "-A"], folder)
     run(["git", "commit", "-qm", "run"], folder)
@@ -66,6 +88,7 @@ def overhead(folder: Path) -> None:
     clone = folder.parent / "clone"
     for name, value in (("user.name", "benchmark"), ("user.email", "benchmark@example.com")):
         run(["git", "config", name, value], clone)
+    run(["dvc", "config", "-q", "--local", "cache.dir", str(folder / ".dvc" / "cache")], clone)
     sweep(folder, 1, 1, 1)
     seed, ours, plain = 10, [], []
     for _ in range(_ROUNDS):
@@ -91,6 +114,30 @@ def many(folder: Path) -> None:
             f"200 experiments on {workers} workers: {seconds:.0f} s, {seconds / 200:.2f} s each", flush=True
         )
         seed += 1000
+
+
+def live(folder: Path) -> None:
+    """Print how long after it was written a point of an experiment on a worker is on the board."""
+    from tests.support.servers import board, get
+
+    late: dict[int, float] = {}
+    command = ["fashionboard", "sweep", "-S", "seed=1", "--on", "local*1"]
+    with board(folder) as served, subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            for name in get(served.address, "runs") or []:
+                points = get(served.address, "plugin/scalars/scalars", run=name, tag="loss") or []
+                if name.startswith("seed-1"):
+                    now = time.time()
+                    for wall_time, step, _ in points:
+                        late.setdefault(step, now - wall_time)
+            time.sleep(0.05)
+    # the first ones wait for the board to find the experiment
+    first, found = late[0], sorted(seconds for step, seconds in late.items() if step >= 20)
+    print(
+        f"on the board after it was written: the first point {first:.1f} s; of {len(found)} later ones the "
+        f"middle {found[len(found) // 2]:.1f} s, the last {found[-1]:.1f} s",
+        flush=True,
+    )
 
 
 def _sleep(number: int) -> bytes:
@@ -141,9 +188,11 @@ def sent(folder: Path) -> None:
 def main() -> None:
     """Measure all of it."""
     with tempfile.TemporaryDirectory() as temporary:
+        watched = Path(temporary, "live")
+        repository(watched, {"dvc.yaml": json.dumps(_LIVE_STAGE), "live.py": _LIVE})
+        live(watched)
         folder = Path(temporary, "repository")
-        folder.mkdir()
-        repository(folder, 20_000_000)
+        repository(folder, {"dvc.yaml": json.dumps(_STAGE), "source": "s\n"}, data=20_000_000)
         overhead(folder)
         many(folder)
         sent(folder)

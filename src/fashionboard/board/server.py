@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tensorboard.program import WerkzeugServer
 
 # seconds between two looks at the files
-RELOAD = 3
+RELOAD = 2
 # ports that are tried after the one that was asked for
 _TRIES = 20
 

@@ -68,7 +68,7 @@ class Watch:
         for key, run in runs.items():
             if run.state == "running" and run.root.is_dir():
                 known = self.seen.get(key)
-                if known is None or known.run.root != run.root:
+                if known is None or known.run.root != run.root or _goes_on(known, run):
                     self.seen[key] = self._begun(run, results.get(key, ""))
         for key, watched in self.running.items():
             watched.life.look(self._sign(watched, runs.get(key), results.get(key, "")))
@@ -94,6 +94,11 @@ class Watch:
     def _works(self, run: Run) -> bool:
         """Tell whether a process works in a copy, or looks after it from here."""
         return sweeps.is_driven(run.note) if run.note else self._processes.work_in(run.root)
+
+
+def _goes_on(known: Watched, run: Run) -> bool:
+    """Tell whether a sweep that was killed looks after an experiment again, in the same folder."""
+    return known.life.state != "running" and run.note is not None and sweeps.is_driven(run.note)
 
 
 def _time_of(folder: Path) -> float | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import io
 import re
 import shlex
 import signal
@@ -20,7 +21,8 @@ def main() -> None:
     """Run the command line; a FashionboardError becomes one line and exit code 1."""
     own, after = _split(sys.argv[1:])
     # a terminal that cannot show a name shows its code
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(
         prog="fashionboard",
         description="DVC experiments in TensorBoard, their means and times, many at once on several "

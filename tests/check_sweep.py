@@ -3,9 +3,6 @@
 Not collected by `make test-all`: it takes minutes, and network namespaces are root's to make.
 """
 
-import contextlib
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,43 +14,19 @@ from tests.support import hosts
 from tests.support.hosts import Host
 from tests.support.repository import Repository
 from tests.support.servers import board, eventually, get
+from tests.support.sweeping import begun, trees
 
 _LACKING = hosts.missing() or (REASON if MISSING else "")
 pytestmark = pytest.mark.skipif(bool(_LACKING), reason=_LACKING)
 
-RATES, SEEDS, EPOCHS = ("0.001", "0.002", "0.004"), ("0", "1"), "train.epochs=25"
+RATES, SEEDS, EPOCHS = ("0.001", "0.002", "0.004"), ("0", "1"), "train.epochs=10"
+OPTIONS = ("--python", sys.executable)
 
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[tuple[list[Host], dict[str, str]]]:
     with hosts.hosts(tmp_path / "hosts", "gpu1", "gpu2") as found:
         yield found
-
-
-def trees(repository: Repository) -> dict[str, str]:
-    """Return the tree of each experiment by name."""
-    listed = repository.git("for-each-ref", "--format=%(refname:lstrip=4) %(tree)", "refs/exps")
-    return dict(line.split() for line in listed.splitlines() if len(line.split()) == 2)
-
-
-@contextlib.contextmanager
-def begun(
-    repository: Repository, environment: dict[str, str], on: str, *given: str
-) -> Iterator["subprocess.Popen[str]"]:
-    """Yield a sweep that runs; it is killed at the end."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    command = ["fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", on]
-    with subprocess.Popen(
-        [*command, "--python", sys.executable],
-        cwd=repository.path,
-        env={**repository.environment(), "PATH": path},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        yield process
-        process.kill()
 
 
 def running(address: str) -> str:
@@ -70,7 +43,7 @@ def test_six_come_home_though_a_host_dies(
     (first, second), environment = two
     repository = finished.clone(tmp_path / "driver", cache="copy")
     given = (f"train.lr={','.join(RATES)}", f"train.seed={','.join(SEEDS)}", EPOCHS)
-    with begun(repository, environment, "ssh:gpu1,gpu2", *given) as process:
+    with begun(repository, *given, on="ssh:gpu1,gpu2", options=OPTIONS, environment=environment) as process:
         with board(repository.path) as served, chromium() as driver:
             eventually(lambda: running(served.address) != "", True, seconds=120)
             name = running(served.address).split("/")[0]
@@ -103,7 +76,8 @@ def test_a_pulled_cable_is_noticed_and_put_back(
 ) -> None:
     (first, _), environment = two
     repository = finished.clone(tmp_path / "driver", cache="copy")
-    with begun(repository, environment, "ssh:gpu1", "train.seed=1,2", "train.epochs=30") as process:
+    given = ("train.seed=1,2", "train.epochs=15")
+    with begun(repository, *given, on="ssh:gpu1", options=OPTIONS, environment=environment) as process:
         eventually(lambda: any("stages.train" in each for each in commands(first)), True, seconds=90)
         first.cut()
         lines = iter(process.stdout.readline, "") if process.stdout else iter(())

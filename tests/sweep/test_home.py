@@ -76,6 +76,7 @@ def returned(ran: Path, tmp_path: Path) -> Returned:
     return Returned(home, worker, Job(NAME, baseline, ("train.steps=7",), "", ("T", "t@localhost")), outcome)
 
 
+@pytest.mark.slow
 def test_it_is_an_ordinary_experiment_at_home(returned: Returned) -> None:
     home = returned.home
     assert returned.bring() == "new"

@@ -1,11 +1,7 @@
 """`fashionboard sweep` on this machine: real workers, real DVC, and what a person finds afterwards."""
 
-import contextlib
 import json
-import os
 import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,53 +9,11 @@ import pytest
 
 from tests.support.repository import Repository
 from tests.support.servers import board, eventually, get
+from tests.support.sweeping import at_work, begun, sweep, trees
 
 pytestmark = pytest.mark.slow
 
 LR = ("0.1", "0.2", "0.3")
-
-
-def sweep(
-    repository: Repository, *given: str, check: bool = True, on: str = "local*2"
-) -> "subprocess.CompletedProcess[str]":
-    return repository.run("fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", on, check=check)
-
-
-def trees(repository: Repository) -> dict[str, str]:
-    """Return the tree of each experiment by name."""
-    listed = repository.git("for-each-ref", "--format=%(refname:lstrip=4) %(tree)", "refs/exps")
-    return dict(line.split() for line in listed.splitlines() if len(line.split()) == 2)
-
-
-@contextlib.contextmanager
-def begun(repository: Repository, *given: str) -> Iterator["subprocess.Popen[str]"]:
-    """Yield a sweep that runs; it is killed at the end."""
-    with subprocess.Popen(
-        ["fashionboard", "sweep", *(f"-S{each}" for each in given), "--on", "local*2"],
-        cwd=repository.path,
-        env=repository.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        yield process
-        process.kill()
-
-
-def at_work(repository: Repository) -> list[str]:
-    """Return the commands that work below the repository or for its sweep."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            inside = Path(process.cwd()).is_relative_to(repository.path)
-        except psutil.Error:
-            continue
-        if inside and process.pid != os.getpid():
-            found.append(" ".join(words))
-    return found
 
 
 def test_results_are_those_of_one_after_the_other(repository: Repository, tmp_path: Path) -> None:
@@ -99,17 +53,26 @@ def test_a_failure_is_told_with_its_last_lines_and_the_others_come_home(reposito
 @pytest.mark.parametrize(
     ("given", "on", "said"),
     [
-        ("train.rate=1", "local", "expected parameters of params.yaml"),
+        ("train.rate=1", "local", "expected parameters of params.yaml, found: no train.rate there"),
         ("train.lr=1", "ssh:", "--on: expected local"),
         ("train.lr=1", "ssh:-oProxyCommand=touch x", "--on: expected local"),
         ("train.lr=1", "ssh:nowhere.invalid", "expected a worker on each host, found: nowhere.invalid-1: "),
         ("train.lr=1", "tcp://192.0.2.1:8786", "expected tls://"),
+        ("train.lr=1", "tls://127.0.0.1:1", "expected certificates in Dask's configuration"),
         ("train.lr=1", "none.json", "expected a scheduler file"),
+        ("train.lr=1", "params.yaml.json", "expected a scheduler file"),
+        ("train.lr=range(100000000)", "local", "expected at most 10,000 experiments, found 100,000,000"),
+        (
+            "train.lr=한국,é",
+            "local",
+            "found 'train.lr=한국,é'; a value with other than",
+        ),
     ],
 )
 def test_what_cannot_be_is_told_in_a_line_before_anything_starts(
     repository: Repository, given: str, on: str, said: str
 ) -> None:
+    (repository.path / "params.yaml.json").write_text("[1]")
     done = sweep(repository, given, on=on, check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("error: ") and said in done.stdout.splitlines()[-1]
@@ -122,23 +85,51 @@ def test_an_edited_file_is_refused(repository: Repository) -> None:
     assert done.returncode == 1 and "expected all changes committed, found params.yaml changed" in done.stdout
 
 
+def test_what_dvc_reads_is_committed(repository: Repository) -> None:
+    (repository.path / "part").mkdir()
+    (repository.path / "part" / "dvc.yaml").write_text("stages: {}")
+    done = sweep(repository, "train.lr=1", check=False)
+    assert done.stdout == (
+        "error: expected DVC's files committed, found part/dvc.yaml that is not; git add it\n"
+    )
+
+
+def test_a_store_that_cannot_be_is_told(repository: Repository) -> None:
+    options = ("--store", str(repository.path / "train.py"))
+    done = sweep(repository, "train.lr=1", on="local*1", options=options, check=False)
+    assert done.returncode == 1
+    assert "error: local-1: expected a folder for its store, found: " in done.stdout.splitlines()[-1]
+
+
+def test_data_goes_along_that_no_run_has_read_yet(repository: Repository) -> None:
+    (repository.path / "data").write_text("new")
+    repository.dvc("add", "-q", "data")
+    text = (repository.path / "dvc.yaml").read_text().replace('"train.py"]', '"train.py", "data"]')
+    (repository.path / "dvc.yaml").write_text(text.replace(" train.py", " train.py && cat data"))
+    repository.git("add", "-A")
+    repository.git("commit", "-qm", "data")
+    sweep(repository, "train.lr=1", on="local*3")
+    assert len(trees(repository)) == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_nothing_is_left_running_and_the_next_call_goes_on(
-    repository: Repository, number: signal.Signals
+    repository: Repository, number: signal.Signals, tmp_path: Path
 ) -> None:
     given = ("train.lr=0.1,0.2,0.3", "train.steps=5", "train.pause=1.0")
-    with begun(repository, *given) as process:
-        eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
+    with begun(repository, *given, environment={"TMPDIR": str(tmp_path)}) as process:
+        eventually(lambda: sum("train.py" in each for each in at_work(repository.path)) >= 2, True)
         process.send_signal(number)
         assert process.wait(10) != 0
-    eventually(lambda: at_work(repository), [], seconds=5)
+    eventually(lambda: at_work(repository.path), [], seconds=5)
+    assert list(tmp_path.glob("fashionboard-*")) == []
     done = sweep(repository, *given)
     assert "3 done" in done.stdout and len(trees(repository)) == 3
 
 
 def test_a_killed_worker_is_started_again_and_its_experiment_ends_well(repository: Repository) -> None:
     with begun(repository, "train.lr=0.1,0.2", "train.steps=6", "train.pause=0.5") as process:
-        eventually(lambda: sum("train.py" in each for each in at_work(repository)) >= 2, True)
+        eventually(lambda: sum("train.py" in each for each in at_work(repository.path)) >= 2, True)
         children = psutil.Process(process.pid).children()
         workers = [each for each in children if "fashionboard.sweep.worker" in each.cmdline()]
         assert len(workers) == 2
@@ -173,9 +164,29 @@ def test_it_is_on_the_board_while_it_runs(repository: Repository) -> None:
         assert run.split("/")[0] in trees(repository)
 
 
+def test_what_goes_on_is_running_again_on_an_open_board(repository: Repository) -> None:
+    given = ("train.lr=0.25", "train.steps=10", "train.pause=1.0")
+    with board(repository.path) as served:
+
+        def killed() -> set[bool]:
+            runs = get(served.address, "runs") or []
+            return {"(killed)" in run for run in runs if run.startswith("lr-0.25")}
+
+        with begun(repository, *given) as process:
+            eventually(killed, {False}, seconds=60)
+            process.kill()
+            process.wait()
+        eventually(killed, {True}, seconds=60)
+        with begun(repository, *given) as process:
+            eventually(killed, {False}, seconds=60)
+            assert process.poll() is None and trees(repository) == {}
+            assert process.wait(90) == 0
+        eventually(killed, {False})
+
+
 def test_nothing_listens_beyond_loopback(repository: Repository) -> None:
     with begun(repository, "train.lr=0.1,0.2", "train.steps=5", "train.pause=1.0") as process:
-        eventually(lambda: any("train.py" in each for each in at_work(repository)), True)
+        eventually(lambda: any("train.py" in each for each in at_work(repository.path)), True)
         driver = psutil.Process(process.pid)
         opened = [each for one in [driver, *driver.children(True)] for each in one.net_connections("inet")]
         process.send_signal(signal.SIGINT)

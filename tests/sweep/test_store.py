@@ -2,12 +2,14 @@
 
 import contextlib
 import hashlib
+import multiprocessing
 import shutil
 from pathlib import Path
 
 import pytest
 
 from fashionboard.base.errors import DataError, FashionboardError
+from fashionboard.sweep import bundle, service
 from fashionboard.sweep.job import Job
 from fashionboard.sweep.store import Store
 from tests.support.plain import fixed
@@ -33,9 +35,9 @@ def store(tmp_path: Path) -> Store:
 
 def send(store: Store, source: Repository, *without: str) -> Job:
     commit = source.git("rev-parse", "HEAD").strip()
-    bundle = source.path.parent / "bundle"
-    source.git("bundle", "create", "-q", str(bundle), "HEAD", *without)
-    content = bundle.read_bytes()
+    packed = source.path.parent / "bundle"
+    bundle.pack(packed, source.path, commit, without)
+    content = packed.read_bytes()
     for offset in range(0, len(content), 1000):
         store.take(commit, offset, content[offset : offset + 1000])
     store.end_bundle(commit)
@@ -69,10 +71,36 @@ def test_a_second_commit_needs_only_what_is_new(store: Store, source: Repository
     assert store.commits() == [first.baseline]
     (source.path / "params.yaml").write_text('{"train": {"steps": 11}}')
     source.git("commit", "-qam", "more")
-    second = send(store, source, f"^{first.baseline}")
+    second = send(store, source, first.baseline)
     assert set(store.commits()) == {first.baseline, second.baseline}
     with store.clone(second) as clone:
         assert (clone / "params.yaml").read_text() == '{"train": {"steps": 11}}'
+
+
+def test_a_commit_in_the_history_of_another_is_there(store: Store, source: Repository) -> None:
+    before = source.git("rev-parse", "HEAD").strip()
+    source.git("commit", "-q", "--allow-empty", "-m", "more")
+    send(store, source)
+    assert service.needs(str(store.folder), before, {}) == (None, [])
+    with store.clone(Job("two", before, (), "", ("Ada", "ada@localhost"))) as clone:
+        assert Repository(clone).git("rev-parse", "HEAD").strip() == before
+    commits, lacking = service.needs(str(store.folder), "0" * 40, {"1" * 32: 5})
+    assert commits is not None and before in commits and lacking == ["1" * 32]
+
+
+def test_what_the_disk_has_no_room_for_is_not_sent(store: Store) -> None:
+    with pytest.raises(OSError, match="No space left on device"):
+        service.needs(str(store.folder), "0" * 40, {"1" * 32: 2**60})
+
+
+def test_a_part_is_gone_with_the_worker_that_took_it(store: Store) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(service.take, (str(store.folder), "1" * 32, 0, b"part"))
+        store.prepare()
+        assert len(list((store.folder / "parts").iterdir())) == 1
+    pool.join()
+    store.prepare()
+    assert list((store.folder / "parts").iterdir()) == []
 
 
 def test_a_clone_is_gone_after_success_and_stays_after_anything_else(
@@ -84,10 +112,11 @@ def test_a_clone_is_gone_after_success_and_stays_after_anything_else(
         (clone / "params.yaml").write_text("changed")
         (clone / ".git" / "index.lock").touch()
         raise ZeroDivisionError
+    assert store.begun() == [job.name]
     with store.clone(job) as again:
         assert again == clone and (again / "kept").exists()
         assert (again / "params.yaml").read_bytes() == (source.path / "params.yaml").read_bytes()
         repository = Repository(again)
         assert repository.git("config", "user.name") == "Ada\n"
         assert Path(repository.dvc("cache", "dir").strip()) == store.folder / "cache"
-    assert not clone.exists()
+    assert not clone.exists() and store.begun() == []

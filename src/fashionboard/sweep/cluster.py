@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import re
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from fashionboard.sweep import experiment, launch, service
 from fashionboard.sweep.cancel import TRY, Cancel
 from fashionboard.sweep.job import Host, Job, Outcome, SweepError
 from fashionboard.sweep.launch import Fleet
+from fashionboard.sweep.store import FULL
 from fashionboard.sweep.tls import Pair
 
 _LOOPBACK = re.compile(r"tcp://(127(\.[0-9]+){3}|localhost|\[::1\])(:|$)")
@@ -87,6 +89,10 @@ class Cluster:
             raise SweepError(
                 f"{worker.name}: expected fashionboard there, found no module {error.name}; install it"
             ) from None
+        except OSError as error:
+            full = error.errno in FULL
+            expected, found = "room on the disk" if full else "an answer", reason(error)
+            raise SweepError(f"{worker.name}: expected {expected}, found: {found}") from None
         # whatever happens there: another version of this project may run there, say
         except Exception as error:
             told = f"{type(error).__name__}: {reason(error)}"
@@ -140,10 +146,11 @@ async def _close(sweep: str, dask_worker: Any) -> None:
 
 
 @contextlib.contextmanager
-def opened(on: str, pythons: Mapping[str, str], store: str, cores: int) -> Iterator[Cluster]:
+def opened(on: str, pythons: Mapping[str, str], store: str, cores: int, most: int) -> Iterator[Cluster]:
     """Yield the workers that `on` names; those that this starts end with the block.
 
-    pythons: the interpreter on each host that is reached by ssh. cores: of this machine.
+    pythons: the interpreter on each host that is reached by ssh. cores: of this machine. most: workers that
+    are of use on this machine.
 
     Raises:
         SweepError: `on` names none, or none can be reached.
@@ -154,7 +161,11 @@ def opened(on: str, pythons: Mapping[str, str], store: str, cores: int) -> Itera
         "distributed.comm.timeouts.tcp": "20s",
         "distributed.admin.system-monitor.gil.enabled": False,
     }
-    with dask.config.set(settings):
+    # Dask leaves files in a folder of its own
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dask.config.set({**settings, "temporary-directory": folder}),
+    ):
         if is_running(on):
             with _client(on) as client:
                 one = Cluster(client, None, store)
@@ -163,7 +174,7 @@ def opened(on: str, pythons: Mapping[str, str], store: str, cores: int) -> Itera
                 finally:
                     one.leave()
             return
-        where = launch.places(on, cores)
+        where = [each for each in launch.places(on, cores) if each.host or each.number < most]
         pair = Pair.new()
         options = {
             "host": "127.0.0.1",
@@ -194,19 +205,26 @@ def is_running(on: str) -> bool:
 
 def _client(on: str) -> Client:
     options: dict[str, str] = {"address": on} if "://" in on else {"scheduler_file": on}
-    if on.endswith(".json") and not Path(on).is_file():
-        raise SweepError(
-            f"--on: expected a scheduler file, found no {on}; `dask scheduler --scheduler-file {on}`"
-        )
-    address = on
-    if on.endswith(".json"):
-        address = str(json.loads(Path(on).read_text(encoding="utf-8")).get("address", ""))
+    address = on if "://" in on else _address(Path(on))
     if not address.startswith("tls://") and not _LOOPBACK.match(address):
         raise SweepError(
             f"--on: expected tls://, found {address}: whoever reaches such a scheduler runs programs as you; "
             "give it certificates, see docs/sweeps.md"
         )
+    if address.startswith("tls://") and not dask.config.get("distributed.comm.tls.client.cert", None):
+        raise SweepError(
+            "--on: expected certificates in Dask's configuration, found none; see docs/sweeps.md"
+        )
     try:
         return Client(**options, timeout="15s")
     except (OSError, ValueError, TypeError) as error:
         raise SweepError(f"--on: expected a scheduler at {on}, found: {reason(error)}") from None
+
+
+def _address(file: Path) -> str:
+    """Return the address in a scheduler file."""
+    try:
+        return str(json.loads(file.read_bytes())["address"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        told = f"found: {reason(error)}; `dask scheduler --scheduler-file {file}`"
+        raise SweepError(f"--on: expected a scheduler file, {told}") from None

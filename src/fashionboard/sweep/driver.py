@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,19 +16,20 @@ from fashionboard.base.errors import FashionboardError
 from fashionboard.sweep import service
 from fashionboard.sweep.cluster import Cluster, Worker
 from fashionboard.sweep.display import Display
+from fashionboard.sweep.experiment import tells_of_full_disk
 from fashionboard.sweep.home import Home
-from fashionboard.sweep.job import Grown, Job, Outcome, SweepError, TakenBackError
+from fashionboard.sweep.job import Grown, HostError, Job, Outcome, SweepError, TakenBackError, counted
 from fashionboard.sweep.mirror import Mirror
 from fashionboard.sweep.parcel import Parcel
 
 # seconds between two looks
 _POLL = 0.2
 # seconds between two questions to a worker what has grown
-_GROWN = 1.0
+_GROWN = 0.5
 # seconds without a worker before it is said
 _PATIENCE = 20.0
 # seconds until a worker that could not be prepared is asked again
-_LATER = 10.0
+_LATER = 5.0
 # times that an experiment is tried whose worker ends, or whose result is lost on its way home
 _MOST = 4
 # seconds for the outcome of an experiment that has ended
@@ -75,9 +76,12 @@ class Driver:
         self._asked_at: dict[str, float] = {}
         self._opening: dict[str, Future[None]] = {}
         self._again_at: dict[str, float] = {}
+        self._told: dict[str, str] = {}
         self._unseen: set[str] = set()
         self._where: dict[str, tuple[str, float]] = {}
         self._tries: Counter[str] = Counter()
+        # hosts that lack what an experiment needs, by its name
+        self._unfit: defaultdict[str, set[str]] = defaultdict(set)
         self._alone = time.monotonic()
 
     def run(self, jobs: Iterable[Job]) -> Report:
@@ -112,16 +116,32 @@ class Driver:
             self._again(job, "each worker that ran it ended; it may need more memory than there is")
         busy = {given.on for given in self._running.values()}
         for address, worker in self.cluster.workers.items():
-            if self._waiting and worker.ready and address not in busy:
-                job = self._waiting.popleft()
-                future = self.cluster.submit(job, worker, self._tries[job.name])
-                self._running[future] = _Given(job, address)
+            if worker.ready and address not in busy and (following := self._next(worker)):
+                self._waiting.remove(following)
+                future = self.cluster.submit(following, worker, self._tries[following.name])
+                self._running[future] = _Given(following, address)
+
+    def _next(self, worker: Worker) -> Job | None:
+        """Return the next experiment for a worker: not one that its host has failed and another may run.
+
+        One that began on its host comes first, and one that began on another last: it may go on there.
+        """
+        ready = [each for each in self.cluster.workers.values() if each.ready]
+        hosts = {each.host.key for each in ready}
+        begun = {name for each in ready for name in each.host.begun}
+        for job in sorted(
+            self._waiting, key=lambda job: (job.name not in worker.host.begun, job.name in begun)
+        ):
+            unfit = self._unfit[job.name]
+            if worker.host.key not in unfit or hosts <= unfit:
+                return job
+        return None
 
     def _again(self, job: Job, problem: str) -> None:
         """Run an experiment again that came to no end, unless that was tried often enough."""
         self._tries[job.name] += 1
         if self._tries[job.name] < _MOST:
-            self._waiting.appendleft(job)
+            self._waiting.append(job)
         else:
             self._failed(job, problem)
 
@@ -138,8 +158,16 @@ class Driver:
             error = self._opening.pop(address).exception()
             # one that is gone is told of as such
             if error and address in self.cluster.workers:
-                self.display.note(f"{errors.reason(error)}; it runs nothing")
                 self._again_at[address] = now + _LATER
+                self._note(address, f"{errors.reason(error)}; it runs nothing")
+            elif not error:
+                self._told.pop(address, None)
+
+    def _note(self, address: str, text: str) -> None:
+        """Tell what hinders a worker, once as long as it is the same."""
+        if self._told.get(address) != text:
+            self._told[address] = text
+            self.display.note(text)
 
     def _wait_for_workers(self) -> None:
         """Say so once, where nobody is there to run what is left.
@@ -156,7 +184,7 @@ class Driver:
             self._alone = time.monotonic()
         elif time.monotonic() - self._alone > _PATIENCE:
             self._alone = float("inf")
-            self.display.note(f"no worker is there: {len(self._waiting)} experiments wait for one")
+            self.display.note(f"no worker is ready: {counted(len(self._waiting))} to run")
 
     def admit(self, worker: Worker) -> None:
         """Give a worker what it needs, and let it run experiments.
@@ -209,17 +237,29 @@ class Driver:
 
     def _take_home(self) -> None:
         for future in [each for each in self._running if each.done()]:
-            job = self._running.pop(future).job
-            self._returning[self._writer.submit(self._bring, job, future)] = job
+            given = self._running.pop(future)
+            worker = self.cluster.workers.get(given.on)
+            if future.status == "error" and worker:
+                # its disk may be full, say: it is asked again before it runs more
+                worker.ready = False
+                self._again_at[given.on] = time.monotonic() + _LATER
+                self._unfit[given.job.name].add(worker.host.key)
+            self._returning[self._writer.submit(self._bring, given.job, future)] = given.job
         for bringing in [each for each in self._returning if each.done()]:
             job, error = self._returning.pop(bringing), bringing.exception()
             if error is None:
                 outcome, result = bringing.result()
                 self._done(job, outcome, result)
             elif isinstance(error, _LostError):
+                self.display.note(errors.reason(error))
                 self._again(job, errors.reason(error))
             elif isinstance(error, FashionboardError | OSError):
-                self._failed(job, errors.reason(error))
+                found = errors.reason(error)
+                if tells_of_full_disk(found):
+                    raise SweepError(
+                        f"expected room on this disk, found: {found}; make room, and the same command goes on"
+                    )
+                self._failed(job, found)
             else:
                 raise error
 
@@ -234,6 +274,8 @@ class Driver:
             outcome = future.result(timeout=_ANSWER)
         except (TimeoutError, TakenBackError, distributed.KilledWorker, distributed.CancelledError):
             raise _LostError(f"{job.name}: its worker was gone before its outcome came home") from None
+        except HostError as error:
+            raise _LostError(str(error)) from None
         finally:
             future.release()
         if outcome.problem:

@@ -1,7 +1,9 @@
 """One experiment on a worker: `dvc exp run` in a clone, and what of it goes home."""
 
 import contextlib
+import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -13,11 +15,12 @@ from fashionboard.base import errors
 from fashionboard.repository import experiments, programs, times
 from fashionboard.repository.git import Git
 from fashionboard.repository.tree import Trees
-from fashionboard.sweep.job import Job, Outcome, TakenBackError
-from fashionboard.sweep.store import Store
+from fashionboard.sweep.job import HostError, Job, Outcome, TakenBackError
+from fashionboard.sweep.store import FULL, Store
 
 # lines and letters of what DVC printed last, in the report of a failure
 _LINES, _LETTERS = 20, 2000
+_HERE = socket.gethostname()
 # escape sequences of colours and of moving the cursor
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # of DVC, for another repository or experiment than this one
@@ -59,6 +62,7 @@ def run(job: Job, store: str, worker: str, added: tuple[str, ...] = ()) -> Outco
 
     Raises:
         TakenBackError: `end` or `end_all` was called meanwhile.
+        HostError: it failed for what this host lacks.
     """
     _taken_back.discard(job.name)
     kept, began = Store(Path(store)), time.monotonic()
@@ -70,10 +74,15 @@ def run(job: Job, store: str, worker: str, added: tuple[str, ...] = ()) -> Outco
             problem = "" if code == 0 else _end_of(log) or f"dvc ended with exit code {code}"
             if not problem:
                 return _result(job, kept, clone, worker, time.monotonic() - began)
-            # the clone stays, for the next try
-            stack.pop_all()
+            if not (full := _full(problem, kept)):
+                # the clone stays, for the next try
+                stack.pop_all()
     except (errors.FashionboardError, OSError) as error:
-        problem = errors.reason(error)
+        # not DVC or a stage, but what they stand on
+        kept.remove(job)
+        raise HostError(f"{job.name}: expected {_HERE} to run it, found: {errors.reason(error)}") from None
+    if full:
+        raise HostError(f"{job.name}: expected room on the disk of {_HERE}, found: {full}")
     return Outcome(worker, time.monotonic() - began, problem=problem)
 
 
@@ -136,6 +145,20 @@ def _objects(git: Git, commit: str, store: Store) -> Iterator[str]:
     for path, md5 in sorted(outputs):
         found |= dict.fromkeys((store.cache.entries(path, md5) or {}).values())
     yield from (md5 for md5 in found if store.cache.find(md5))
+
+
+def tells_of_full_disk(line: str) -> bool:
+    """Tell whether a line that a program printed says that a disk is full."""
+    return any(os.strerror(each) in line for each in FULL)
+
+
+def _full(problem: str, store: Store) -> str:
+    """Return the line that tells of a full disk, be it that of a stage, "" if there is none."""
+    try:
+        store.check_room(0)
+    except OSError as error:
+        problem += f"\n{errors.reason(error)}"
+    return next((line for line in problem.split("\n") if tells_of_full_disk(line)), "")
 
 
 def _end_of(log: Path) -> str:

@@ -70,10 +70,13 @@ class Home:
         part = self._folder / "fashionboard" / f"{os.getpid()}-{md5}"
         part.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
-        with part.open("xb") as file:
-            while content := give(md5, file.tell()):
-                file.write(content)
-        self._cache.add(md5, part)
+        try:
+            with part.open("xb") as file:
+                while content := give(md5, file.tell()):
+                    file.write(content)
+            self._cache.add(md5, part)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _unpack(self, job: Job, outcome: Outcome) -> None:
         """Add the commit to git's objects, without any ref."""

@@ -13,6 +13,15 @@ class TakenBackError(Exception):
     """A worker has ended an experiment that was not to go on there."""
 
 
+class HostError(FashionboardError):
+    """An experiment has failed for what its host lacks, such as room on the disk; another may run it."""
+
+
+def counted(number: int) -> str:
+    """Return `1 experiment`, `2 experiments` and so on."""
+    return f"{number} experiment{'' if number == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Job:
     """An experiment to run: its name, the commit from which it starts, and what `dvc exp run -S` is given.
@@ -74,7 +83,8 @@ class Host:
     """What a worker tells of itself.
 
     name: of the machine. store: the folder in which it keeps what the driver sends. kind: of its processor.
-    versions: of Python and of what has a say in the results, by name.
+    versions: of Python and of what has a say in the results, by name. begun: names of experiments that did
+    not end there.
     """
 
     name: str
@@ -82,3 +92,9 @@ class Host:
     kind: str
     avx2: bool
     versions: dict[str, str] = field(default_factory=dict)
+    begun: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> str:
+        """What two workers have in common that share a store."""
+        return f"{self.name} {self.store}"

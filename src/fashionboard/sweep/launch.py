@@ -34,7 +34,7 @@ SSH = (
     # a dead connection is noticed after 15 seconds
     *("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"),
     # forwards end with this very connection
-    *("-o", "ControlMaster=no", "-o", "ControlPath=none"),
+    *("-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "RemoteCommand=none"),
 )
 
 
@@ -93,7 +93,8 @@ class Fleet:
         self._pythons = pythons
         self._started: dict[Place, _Started] = {}
         self._tries = dict.fromkeys(where, 0)
-        self._ports: set[int] = set()
+        self._ports: dict[Place, list[int]] = {}
+        self._told: dict[Place, str] = {}
         self._over = threading.Event()
         if any(place.host for place in where) and not shutil.which("ssh"):
             raise SweepError("--on ssh: expected OpenSSH's client, found no ssh; install it")
@@ -108,15 +109,17 @@ class Fleet:
         return len(self._tries)
 
     def look(self) -> list[str]:
-        """Start again what has ended, after a while; return a line for each that was seen to end."""
+        """Start again what has ended, after a while; return a line for each that ends for a new reason."""
         lines = []
         for place, each in list(self._started.items()):
             if each.process.poll() is None:
                 continue
             if each.ended is None:
                 each.ended = time.monotonic()
-                lines.append(f"{place}: the worker has ended ({self.why(place)}); it is started again")
-            elif time.monotonic() - each.ended > min(_SOON * 2 ** self._tries[place], _LATER):
+                if self._told.get(place) != self.why(place):
+                    self._told[place] = self.why(place)
+                    lines.append(f"{place}: the worker has ended ({self.why(place)}); it is started again")
+            elif time.monotonic() - each.ended > min(_SOON * 2 ** min(self._tries[place], 9), _LATER):
                 self._tries[place] += 1
                 self._start(place)
         return lines
@@ -132,6 +135,7 @@ class Fleet:
         for place in self._tries:
             if str(place) == name:
                 self._tries[place] = 0
+                self._told.pop(place, None)
 
     def dead(self) -> list[str]:
         """Return why, for each that ends again and again."""
@@ -182,8 +186,9 @@ class Fleet:
         if not place.host:
             address = f"tls://127.0.0.1:{self._scheduler}"
             return [sys.executable, *module], Told(str(place), place.number, address, self._pair)
-        there, back, here = random.sample([each for each in range(*_PORTS) if each not in self._ports], 3)
-        self._ports |= {there, back, here}
+        taken = {port for ports in self._ports.values() for port in ports}
+        there, back, here = random.sample([each for each in range(*_PORTS) if each not in taken], 3)
+        self._ports[place] = [there, back, here]
         forwards = [
             "-R",
             f"127.0.0.1:{there}:127.0.0.1:{self._scheduler}",

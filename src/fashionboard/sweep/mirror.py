@@ -68,11 +68,13 @@ class Mirror:
                 shutil.rmtree(sweeps.copy(place), ignore_errors=True)
 
     def _copy(self, job: Job, copy: Path) -> None:
-        copy.parent.mkdir(parents=True, exist_ok=True)
+        # under its name once it is whole: the board reads the parameters in it
+        new = copy.with_name("new")
+        new.parent.mkdir(parents=True, exist_ok=True)
         plain = ("git", "-c", f"core.hooksPath={os.devnull}", "-c", "advice.detachedHead=false")
         commands = (
-            (*plain, "clone", "--quiet", "--shared", "--no-checkout", str(self._top), str(copy)),
-            (*plain, "-C", str(copy), "checkout", "--quiet", "--detach", job.baseline),
+            (*plain, "clone", "--quiet", "--shared", "--no-checkout", str(self._top), str(new)),
+            (*plain, "-C", str(new), "checkout", "--quiet", "--detach", job.baseline),
         )
         for command in commands:
             programs.run(command, self._top, "cannot copy the baseline")
@@ -80,7 +82,8 @@ class Mirror:
         from dvc.utils.hydra import apply_overrides
 
         for path, values in to_path_overrides(job.overrides).items():
-            apply_overrides(copy / job.prefix / path, values)
+            apply_overrides(new / job.prefix / path, values)
+        new.rename(copy)
 
     def _append(self, name: str, copy: Path, path: str, part: Grown) -> None:
         file, seen = copy / path, self._seen[name].get(path, Seen())

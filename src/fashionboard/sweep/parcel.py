@@ -1,19 +1,20 @@
 """What a host needs before an experiment runs there: the baseline's commits, and what stages read."""
 
+import os
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
 from fashionboard.base.errors import DataError
-from fashionboard.repository import names, programs
+from fashionboard.repository import names, untrusted
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.tree import Trees
-from fashionboard.sweep import service
+from fashionboard.sweep import bundle, service
 from fashionboard.sweep.cluster import Cluster, Worker
 from fashionboard.sweep.job import Host
 
@@ -39,17 +40,19 @@ class Parcel:
         Raises:
             SweepError: the worker is gone, or its disk cannot be written.
         """
-        with self._locks[f"{host.name} {host.store}"]:
+        with self._locks[host.key]:
             self._send_all(cluster, worker, host.store)
 
     def _send_all(self, cluster: Cluster, worker: Worker, store: str) -> None:
-        commits, lacking = cluster.ask(worker, service.needs, store, self.baseline, tuple(self.objects))
+        sizes = {md5: path.stat().st_size for md5, path in self.objects.items()}
+        commits, lacking = cluster.ask(worker, service.needs, store, self.baseline, sizes)
         self.sent.setdefault(store, 0)
         if commits is not None:
             with tempfile.TemporaryDirectory() as folder:
-                bundle = Path(folder, "bundle")
-                self._bundle(bundle, commits)
-                self._send(cluster, worker, store, self.baseline, bundle)
+                path = Path(folder, "bundle")
+                # this repository may know only some of what the host has
+                bundle.pack(path, self.root, self.baseline, [each for each in commits if self._has(each)])
+                self._send(cluster, worker, store, self.baseline, path)
         for md5 in lacking:
             self._send(cluster, worker, store, md5, self.objects[md5])
 
@@ -65,12 +68,6 @@ class Parcel:
                     break
         cluster.ask(worker, service.end, store, name, name != self.baseline)
 
-    def _bundle(self, path: Path, known: Sequence[str]) -> None:
-        """Pack the baseline without what the host has, of which this repository may know only some."""
-        there = [each for each in known if self._has(each)]
-        command = ("git", "bundle", "create", "--quiet", str(path), "HEAD", *(f"^{each}" for each in there))
-        programs.run(command, self.root, "cannot pack the commit")
-
     def _has(self, commit: str) -> bool:
         command = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
         return subprocess.run(command, cwd=self.root, capture_output=True, check=False).returncode == 0
@@ -80,6 +77,7 @@ def of(root: Path, git: Git, cache: Cache, baseline: str) -> Parcel:
     """Return what hosts need to run stages from the commit `baseline`."""
     tree = Trees(git, lambda path: False).read([baseline])[baseline]
     read = {each.root(path) for each in tree.stages for path in each.stage.dependencies}
+    read |= set(_declared(root))
     objects: dict[str, Path] = {}
     missing = []
     for each in tree.stages:
@@ -92,6 +90,14 @@ def of(root: Path, git: Git, cache: Cache, baseline: str) -> Parcel:
                 else:
                     missing.append(path)
     return Parcel(root, baseline, objects, tuple(missing))
+
+
+def _declared(root: Path) -> Iterator[str]:
+    """Yield what the stages of a repository with nothing to commit read: dvc.lock has what they once read."""
+    with untrusted.repository(root) as repo:
+        for stage in repo.index.stages:
+            for each in stage.deps:
+                yield Path(os.path.relpath(str(each.fs_path), root)).as_posix()
 
 
 def _files(cache: Cache, output: str, md5: str) -> Iterator[tuple[str, Path | None]]:

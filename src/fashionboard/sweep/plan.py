@@ -8,11 +8,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fashionboard.base import yamltext
 from fashionboard.base.errors import reason
 from fashionboard.sweep.job import SweepError
 
+# experiments of a sweep: each takes some milliseconds to plan
+_MOST = 10_000
 # letters of the readable part of a name, digits of the digest after it
 _LONGEST, _DIGITS = 60, 7
 # what can stand in the name of a git ref, a folder and a shell's word
@@ -72,16 +75,26 @@ def _varied(given: Sequence[str]) -> list[str]:
     from dvc.utils.cli_parse import to_path_overrides
     from dvc.utils.hydra import to_hydra_overrides
 
-    names, varied = [], []
+    names, varied, count = [], [], 1.0
     try:
         for overrides in to_path_overrides(given).values():
             for each in to_hydra_overrides(overrides):
                 names.append(each.key_or_group)
                 if each.is_sweep_override():
                     varied.append(each.key_or_group)
+                    count *= _choices(each.value())
     except Exception as error:
         raise _unreadable(error) from None
+    if count > _MOST:
+        raise SweepError(f"-S: expected at most {_MOST:,} experiments, found {count:,.0f}; sweep in parts")
     return varied or names
+
+
+def _choices(several: Any) -> float:
+    """Return how many values one of hydra's `range(...)` or lists of choices has."""
+    if hasattr(several, "step"):
+        return float((several.stop - several.start) / several.step)
+    return float(len(several.list))
 
 
 def _name(baseline: str, overrides: Iterable[str], swept: Sequence[str]) -> str:
@@ -114,8 +127,12 @@ def _applied(root: Path, overrides: Iterable[str]) -> dict[str, dict[str, object
             try:
                 apply_overrides(copy, values)
             except Exception as error:
+                cause = _cause(error)
+                # what hydra says of a name that is not there
+                unknown = re.search(r"is not in struct full_key: (\S+)", cause)
+                told = f"no {unknown[1]} there" if unknown else cause
                 raise SweepError(
-                    f"-S {' '.join(values)}: expected parameters of {path}, found: {_cause(error)}"
+                    f"-S {' '.join(values)}: expected parameters of {path}, found: {told}"
                 ) from None
             found[path] = (
                 yamltext.flat(yamltext.load(copy.read_text(encoding="utf-8")) or {}, "")
@@ -130,6 +147,13 @@ def _is_yaml(path: Path) -> bool:
 
 
 def _unreadable(error: Exception) -> SweepError:
+    if type(error.__cause__ or error).__name__ == "OverrideParseException":
+        # what hydra's parser says names its own rules
+        found = str(error).splitlines()[0].rpartition(": ")[2]
+        return SweepError(
+            f"-S: expected NAME=VALUE or NAME=VALUE,VALUE, found {found!r}; "
+            "a value with other than plain letters goes in quotes: -S \"name='é'\""
+        )
     return SweepError(
         f"-S: expected NAME=VALUE or NAME=VALUE,VALUE as `dvc exp run -S` takes them, found: {_cause(error)}"
     )

@@ -1,6 +1,7 @@
 """What the driver asks a worker for while an experiment runs, in calls that are over at once."""
 
 import contextlib
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -10,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fashionboard.base import processor
+from fashionboard.base.errors import reason
 from fashionboard.sweep import experiment
 from fashionboard.sweep.job import Grown, Host, Seen
-from fashionboard.sweep.store import Store
+from fashionboard.sweep.store import FULL, Store
 
 # bytes of one answer: a worker's event loop sends nothing else meanwhile
 PART = 4_000_000
@@ -40,7 +42,17 @@ def host(store: str) -> Host:
     for name in _WEIGHTY:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    return Host(socket.gethostname(), place(store), processor.name(), processor.has_avx2(), versions)
+    versions["fashionboard"] = f"{versions.get('fashionboard', '')} with sweeps {_digest()}"
+    begun = Store(Path(place(store))).begun()
+    return Host(
+        socket.gethostname(), place(store), processor.name(), processor.has_avx2(), versions, frozenset(begun)
+    )
+
+
+def _digest() -> str:
+    """Return what tells this package of sweeps from one of another commit."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.md5(b"".join(each.read_bytes() for each in files), usedforsecurity=False).hexdigest()[:7]
 
 
 def place(store: str) -> str:
@@ -48,12 +60,28 @@ def place(store: str) -> str:
     return os.path.realpath(Path(store).expanduser())
 
 
-def needs(store: str, baseline: str, md5s: tuple[str, ...]) -> tuple[list[str] | None, list[str]]:
-    """Return which commits the store has, None if `baseline` is one, and which of the objects it lacks."""
+def prepare(store: str) -> str:
+    """Make the store, and return why it cannot be there, "" if it can or its disk is only full."""
+    try:
+        Store(Path(store)).prepare()
+    except OSError as error:
+        return "" if error.errno in FULL else reason(error)
+    return ""
+
+
+def needs(store: str, baseline: str, sizes: Mapping[str, int]) -> tuple[list[str] | None, list[str]]:
+    """Return which commits the store has, None if `baseline` is one, and which of the objects it lacks.
+
+    sizes: of the objects in bytes, by md5.
+
+    Raises:
+        OSError: the disk has no room for them, or cannot be written.
+    """
     kept = Store(Path(store))
     kept.prepare()
-    commits = kept.commits()
-    return None if baseline in commits else commits, kept.lacking(md5s)
+    lacking = kept.lacking(sizes)
+    kept.check_room(sum(sizes[each] for each in lacking))
+    return None if kept.has(baseline) else kept.commits(), lacking
 
 
 def take(store: str, name: str, offset: int, content: bytes) -> None:

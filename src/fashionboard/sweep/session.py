@@ -19,13 +19,15 @@ from fashionboard.sweep.cluster import Cluster, Worker
 from fashionboard.sweep.display import Display
 from fashionboard.sweep.driver import Driver, Report
 from fashionboard.sweep.home import Home
-from fashionboard.sweep.job import Host, Job, SweepError
+from fashionboard.sweep.job import Host, Job, SweepError, counted
 from fashionboard.sweep.mirror import Mirror
 from fashionboard.sweep.plan import Setting
 
 # seconds for the first worker to come
 _FIRST = 120.0
 _POLL = 0.1
+# files without which DVC runs something else, for git
+_DVCS = (":(glob)**/dvc.yaml", ":(glob)**/dvc.lock", ":(glob)**/*.dvc", "params.yaml")
 # of a host, below the home of the user there
 _STORE = "~/.cache/fashionboard/sweep"
 
@@ -64,7 +66,7 @@ def run(options: Options) -> bool:
     refs = git.refs()
     there = [each for each in settings if experiments.ref(baseline, each.name) in refs]
     todo = [each for each in settings if each not in there]
-    told = f"{len(settings)} experiments from {short(baseline)}"
+    told = f"{counted(len(settings))} from {short(baseline)}"
     print(f"{told}: {len(there)} there already, {len(todo)} to run", flush=True)
     for each in todo if options.dry_run else ():
         print(visible(f"{each.name}: {' '.join(each.overrides)}"))
@@ -76,35 +78,32 @@ def run(options: Options) -> bool:
         Job(each.name, baseline, each.overrides, git.prefix.rstrip("/"), author, options.pull)
         for each in todo
     ]
-    kept = Cache(cache)
-    needed = parcel.of(root, git, kept, baseline)
+    needed = parcel.of(root, git, Cache(cache), baseline)
     if options.pull:
         needed.objects.clear()
     elif needed.missing:
-        print(
-            visible(f"not in DVC's cache, so not sent: {', '.join(needed.missing)}; `dvc pull`, or --pull"),
-            file=sys.stderr,
-        )
+        told = ", ".join(needed.missing)
+        _say(f"not in DVC's cache, so not sent: {told}; what stages make of it hosts make themselves")
     mirror = Mirror(git.top, sweeps.place(tmp))
     mirror.clear()
-    home = Home(root, git, cache)
-    with _workers(options, git, tmp) as workers:
-        first = _first(workers)
-        fits = _Fits(todo)
-        for worker in first:
-            workers.greet(worker)
-            if refusal := fits(worker):
-                raise SweepError(refusal)
+    fits = _Fits(todo)
+    with _workers(options, git, tmp, len(jobs)) as workers:
+        _meet(workers, fits)
         display = Display(len(jobs))
-        try:
-            report = Driver(workers, needed, home, mirror, display, fits).run(jobs)
-        except SystemExit:
-            display.note("stopped; the same command goes on")
-            raise
-        finally:
-            display.close()
+        report = _drive(Driver(workers, needed, Home(root, git, cache), mirror, display, fits), jobs)
     _tell(report, len(there))
     return not (report.failed or report.another)
+
+
+def _drive(driver: Driver, jobs: Sequence[Job]) -> Report:
+    """Run experiments until each has ended, and say so where it is stopped."""
+    try:
+        return driver.run(jobs)
+    except SystemExit:
+        driver.display.note("stopped; the same command goes on")
+        raise
+    finally:
+        driver.display.close()
 
 
 def _tell(report: Report, before: int) -> None:
@@ -112,7 +111,7 @@ def _tell(report: Report, before: int) -> None:
     ended += [f"{before} there before"] if before else []
     ended += [f"{len(report.failed)} failed"] if report.failed else []
     ended += [f"{len(report.another)} with other results than before"] if report.another else []
-    print(f"{', '.join(ended)}; see them: fashionboard board, dvc exp show")
+    print(", ".join(ended) + ("; see them: fashionboard board, dvc exp show" if report.done else ""))
 
 
 def _check_clean(root: Path) -> None:
@@ -130,6 +129,9 @@ def _check_clean(root: Path) -> None:
         raise SweepError(
             f"expected all changes committed, found {changed[0]}{more} changed; git commit, or git stash"
         )
+    unknown = ("git", "ls-files", "--others", "--exclude-standard", "-z", "--", *_DVCS)
+    if others := programs.run(unknown, root, "expected a git repository").split("\0")[:-1]:
+        raise SweepError(f"expected DVC's files committed, found {others[0]} that is not; git add it")
     if programs.run(("git", "rev-parse", "--is-shallow-repository"), root, "expected git").strip() == "true":
         raise SweepError(
             "expected a full clone, found a shallow one, which cannot be sent; git fetch --unshallow"
@@ -148,7 +150,7 @@ def _follow_no_link(git: Git, tmp: Path) -> None:
         no_links.check(git.top, path)
 
 
-def _workers(options: Options, git: Git, tmp: Path) -> contextlib.AbstractContextManager[Cluster]:
+def _workers(options: Options, git: Git, tmp: Path, most: int) -> contextlib.AbstractContextManager[Cluster]:
     """Return the workers; each repository has a store of its own on each host."""
     roots = programs.run(("git", "rev-list", "--max-parents=0", "HEAD"), git.top, "expected commits").split()
     cores = os.cpu_count() or 1
@@ -161,11 +163,27 @@ def _workers(options: Options, git: Git, tmp: Path) -> contextlib.AbstractContex
         baseline = git.refs()["HEAD"]
         for host in pythons:
             pythons[host] = setup.make(host, git.top, baseline, options.python, store, _say)
-    return cluster.opened(options.on, pythons, store, cores)
+    return cluster.opened(options.on, pythons, store, cores, most)
 
 
 def _say(line: str) -> None:
     print(visible(line), file=sys.stderr, flush=True)
+
+
+def _meet(workers: Cluster, fits: "_Fits") -> None:
+    """See that the workers that are there at the start can take part.
+
+    Raises:
+        SweepError: one cannot, or none comes.
+    """
+    for worker in _first(workers):
+        workers.greet(worker)
+        if refusal := fits(worker):
+            raise SweepError(refusal)
+        if problem := workers.ask(worker, service.prepare, worker.host.store):
+            raise SweepError(
+                f"{worker.name}: expected a folder for its store, found: {problem}; name another by --store"
+            )
 
 
 def _first(workers: Cluster) -> list[Worker]:
@@ -181,7 +199,9 @@ def _first(workers: Cluster) -> list[Worker]:
         if workers.fleet:
             workers.fleet.look()
             if dead := workers.fleet.dead():
-                raise SweepError(f"expected a worker on each host, found: {'; '.join(dead)}")
+                advice = "; name its environment's Python by --python, or add --setup"
+                told = "; ".join(dead) + (advice if "No module named" in "".join(dead) else "")
+                raise SweepError(f"expected a worker on each host, found: {told}")
             if len(known) == workers.fleet.size:
                 return known
         elif known:

@@ -1,14 +1,14 @@
 """An environment of its own on a host, by the baseline's `make setup`."""
 
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from fashionboard.base.errors import reason
-from fashionboard.repository import programs
-from fashionboard.sweep import launch
+from fashionboard.sweep import bundle, launch
 from fashionboard.sweep.job import SweepError
 
 # what the host does with a bundle on its stdin; the commit is checked out under a name of its own
@@ -19,10 +19,10 @@ cd {folder}
 cat > bundle
 [ -d project ] || git init --quiet project
 cd project
-git fetch --quiet ../bundle HEAD
+git fetch --quiet ../bundle {ref}
 rm ../bundle
 git checkout --quiet --force --detach {baseline}
-make setup PYTHON={python} 1>&2
+make setup PYTHON={python} {index} 1>&2
 """
 
 
@@ -48,14 +48,19 @@ def make(host: str, root: Path, baseline: str, python: str, folder: str, tell: C
 def _call(
     host: str, root: Path, baseline: str, python: str, folder: str, tell: Callable[[str], None]
 ) -> None:
-    script = _SCRIPT.format(folder=launch.quoted(folder), baseline=baseline, python=launch.quoted(python))
+    script = _SCRIPT.format(
+        folder=launch.quoted(folder),
+        ref=bundle.REF,
+        baseline=baseline,
+        python=launch.quoted(python),
+        index=shlex.quote(f"TORCH_INDEX={os.environ.get('TORCH_INDEX', '')}"),
+    )
     last = ""
     with tempfile.TemporaryDirectory() as temporary:
-        bundle = Path(temporary, "bundle")
-        command = ("git", "bundle", "create", "--quiet", str(bundle), "HEAD")
-        programs.run(command, root, "cannot pack the commit")
+        path = Path(temporary, "bundle")
+        bundle.pack(path, root, baseline)
         with (
-            bundle.open("rb") as sent,
+            path.open("rb") as sent,
             subprocess.Popen(
                 [*launch.SSH, host, script],
                 stdin=sent,

@@ -8,6 +8,7 @@ In the folder of the store:
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -16,12 +17,19 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import psutil
+
 from fashionboard.repository import at_work, dvcconfig, programs
 from fashionboard.repository.cache import Cache, is_digest
+from fashionboard.sweep import bundle
 from fashionboard.sweep.job import Job, SweepError
 
 # seconds after which the folder of an experiment that did not succeed is given up
 _OLD = 14 * 24 * 3600
+# what a full disk says
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# bytes of a disk below which git and DVC cannot do their work
+_ROOM = 16_000_000
 # seconds for what an earlier try has left to end, and between two looks
 _PATIENCE, _POLL = 10.0, 0.1
 
@@ -39,18 +47,48 @@ class Store:
 
         Raises:
             ProgramError: git cannot make its repository.
-            OSError: the disk cannot be written.
+            OSError: the disk is full, or cannot be written.
         """
         (self.folder / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._tidy()
+        self.check_room(0)
         with self._locked("store"):
             if not (self.git / "HEAD").is_file():
                 self._git("init", "--quiet", "--bare", str(self.git), problem="cannot make a git repository")
+
+    def _tidy(self) -> None:
+        for part in (self.folder / "parts").glob(f"{socket.gethostname()}-*"):
+            if not psutil.pid_exists(int(part.name.split("-")[-2])):
+                part.unlink(missing_ok=True)
         for clone in (self.folder / "work").iterdir():
             # what another worker has just removed, or runs now, is none of it
             with contextlib.suppress(OSError):
                 if clone.is_dir() and time.time() - clone.stat().st_mtime > _OLD:
                     with self._locked(clone.name, wait=False):
                         shutil.rmtree(clone, ignore_errors=True)
+
+    def check_room(self, size: int) -> None:
+        """Return if the disk has room for `size` bytes, and for what git and DVC write.
+
+        Raises:
+            OSError: it has not.
+        """
+        if shutil.disk_usage(self.folder).free < size + _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
+
+    def has(self, commit: str) -> bool:
+        """Tell whether the store has a commit, be it in the history of another; it gets a ref then."""
+        own = ("--git-dir", str(self.git))
+        with contextlib.suppress(programs.ProgramError):
+            self._git(*own, "cat-file", "-e", f"{commit}^{{commit}}", problem="no such commit")
+            self._git(*own, "update-ref", f"refs/sweep/{commit}", commit, problem="cannot name the commit")
+            return True
+        return False
+
+    def begun(self) -> list[str]:
+        """Return the names of experiments that did not end here; they are in clones."""
+        work = self.folder / "work"
+        return [each.name for each in work.iterdir() if each.is_dir()] if work.is_dir() else []
 
     def commits(self) -> list[str]:
         """Return the commits that were sent, from which git knows what else it has."""
@@ -73,9 +111,13 @@ class Store:
         """
         path = self._part(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("r+b" if offset else "wb") as file:
-            file.seek(offset)
-            file.write(content)
+        try:
+            with path.open("r+b" if offset else "wb") as file:
+                file.seek(offset)
+                file.write(content)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
     def end_object(self, md5: str) -> None:
         """Put what was taken under the name `md5` into the cache.
@@ -96,7 +138,7 @@ class Store:
             with self._locked("store"):
                 self._git(
                     *("--git-dir", str(self.git), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
-                    *(str(path), f"+HEAD:refs/sweep/{baseline}"),
+                    *(str(path), f"+{bundle.REF}:refs/sweep/{baseline}"),
                     problem="cannot take the commit",
                 )
         finally:
@@ -128,6 +170,10 @@ class Store:
             os.utime(folder)
             yield folder
             shutil.rmtree(folder, ignore_errors=True)
+
+    def remove(self, job: Job) -> None:
+        """Remove what a failed try has left."""
+        shutil.rmtree(self.folder / "work" / job.name, ignore_errors=True)
 
     def _clean(self, folder: Path, job: Job) -> None:
         """Bring a clone to the baseline, as if nothing had run in it; what git does not know stays."""

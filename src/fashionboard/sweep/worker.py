@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import sys
 import tempfile
 import threading
@@ -64,11 +65,12 @@ def main() -> None:
     _choose_device(told.number)
     # on one machine, a driver that is stopped for a while may go on
     silence = _SILENCE if told.contact else None
-    threading.Thread(target=_end_with_driver, args=(silence,), daemon=True).start()
-    try:
-        asyncio.run(_work(told))
-    finally:
-        experiment.end_all(_PATIENCE)
+    with tempfile.TemporaryDirectory(prefix="fashionboard-worker-") as folder:
+        threading.Thread(target=_end_with_driver, args=(silence, folder), daemon=True).start()
+        try:
+            asyncio.run(_work(told, folder))
+        finally:
+            experiment.end_all(_PATIENCE)
 
 
 def _choose_device(number: int) -> None:
@@ -79,15 +81,16 @@ def _choose_device(number: int) -> None:
             os.environ.setdefault("CUDA_VISIBLE_DEVICES", str(number % count))
 
 
-def _end_with_driver(silence: float | None) -> None:
+def _end_with_driver(silence: float | None, folder: str) -> None:
     """Wait until stdin is closed, or `silence` seconds without a sign of life on it; then end everything."""
     while select.select([0], [], [], silence)[0] and os.read(0, 4096):
         pass
     experiment.end_all(_PATIENCE)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
-async def _work(told: Told) -> None:
+async def _work(told: Told, folder: str) -> None:
     # it takes a second to import
     import dask
     from distributed import Worker
@@ -97,24 +100,23 @@ async def _work(told: Told) -> None:
         {"distributed.worker.memory.terminate": False, "distributed.comm.timeouts.connect": "20s"}
     )
     options: dict[str, Any] = {"contact_address": told.contact} if told.contact else {}
-    with tempfile.TemporaryDirectory(prefix="fashionboard-worker-") as folder:
-        worker = Worker(
-            told.scheduler,
-            name=told.name,
-            host="127.0.0.1",
-            port=told.port,
-            protocol="tls",
-            nthreads=1,
-            security=told.pair.security(),
-            local_directory=folder,
-            death_timeout=_ALONE,
-            # what is said of it is for this machine alone
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            **options,
-        )
-        async with worker:
-            await worker.finished()
+    worker = Worker(
+        told.scheduler,
+        name=told.name,
+        host="127.0.0.1",
+        port=told.port,
+        protocol="tls",
+        nthreads=1,
+        security=told.pair.security(),
+        local_directory=folder,
+        death_timeout=_ALONE,
+        # what is said of it is for this machine alone
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        **options,
+    )
+    async with worker:
+        await worker.finished()
 
 
 if __name__ == "__main__":

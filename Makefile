@@ -69,7 +69,7 @@ demo: $(READY) ## run the pipeline on the drawn data set, without any download
 	$(MEND)
 	@scripts/demo
 
-best: $(READY) ## train with the most accurate settings that we know: 8 to 10 minutes; SEED=1 EPOCHS=4 for others
+best: $(READY) ## train with the most accurate settings that we know: 9 to 16 minutes; SEED=1 EPOCHS=4 for others
 	$(MEND)
 	@scripts/best "$(or $(SEED),0)" "$(or $(EPOCHS),24)"
 

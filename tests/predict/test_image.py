@@ -5,7 +5,7 @@ from PIL import Image, ImageDraw, ImageOps
 from torchvision.transforms.functional import gaussian_blur
 
 from fashionboard.base.errors import PictureError
-from fashionboard.data import dataset
+from fashionboard.base.kind import FASHION_MNIST
 from fashionboard.data.dataset import Images
 from fashionboard.predict import image
 from fashionboard.predict.image import Pixels
@@ -155,4 +155,4 @@ def test_odd_sizes_are_converted(size: tuple[int, int]) -> None:
     longer = max(page.shape[:2])
     page.reshape(-1, 3)[page.size // 3 // 2 :][: max(1, longer // 10)] = 0
     converted = image.convert(Image.fromarray(page))
-    assert converted.pixels.shape == (dataset.SIZE, dataset.SIZE) and converted.pixels.any()
+    assert converted.pixels.shape == FASHION_MNIST.shape and converted.pixels.any()

@@ -16,13 +16,23 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     A link at either name is replaced, never followed.
     """
+    _write(path, [content])
+
+
+@clock.part("outputs")
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """Write what does not fit into memory as `write_bytes` does, part by part."""
+    _write(path, parts)
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # another process may be writing the same file
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with unfinished.writing(partial):
         partial.unlink(missing_ok=True)
         with partial.open("xb") as file:
-            file.write(content)
+            file.writelines(parts)
         partial.replace(path)
 
 

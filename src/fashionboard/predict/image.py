@@ -24,10 +24,11 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from fashionboard.base.errors import PictureError
-from fashionboard.data.dataset import SIZE
+from fashionboard.base.kind import FASHION_MNIST
 
+_SIZE = FASHION_MNIST.size
 # a picture is worked on at the smallest half, third, ... of its size with a longest edge of this or more
-_WORKING = 4 * SIZE
+_WORKING = 4 * _SIZE
 # of the maximum intensity: the authors' closeness; how far a corner may be from the median of all
 _CLOSE, _UNEVEN = 0.05 * 255, 0.5 * 255
 # a corner is this part of the shorter edge
@@ -126,7 +127,7 @@ def _box(there: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 def _shrink(level: _Floats) -> _Floats:
     """Average or repeat pixels until the longest edge is 28."""
-    scale = SIZE / max(level.shape)
+    scale = _SIZE / max(level.shape)
     height, width = (max(1, round(edge * scale)) for edge in level.shape)
     image = Image.fromarray(level.astype(np.float32))
     return np.asarray(image.resize((width, height), Image.Resampling.BOX), np.float64)
@@ -143,8 +144,8 @@ def _sharpen(level: _Floats) -> _Floats:
 
 def _centre(level: _Floats) -> Pixels:
     """Extend to 28 x 28 with 0 around."""
-    canvas = np.zeros((SIZE, SIZE), np.uint8)
+    canvas = np.zeros((_SIZE, _SIZE), np.uint8)
     height, width = level.shape
-    y, x = (SIZE - height) // 2, (SIZE - width) // 2
+    y, x = (_SIZE - height) // 2, (_SIZE - width) // 2
     canvas[y : y + height, x : x + width] = np.rint(level)
     return canvas

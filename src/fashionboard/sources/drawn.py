@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from fashionboard.data.dataset import CLASSES, SIZE, Description, Images, Split
+from fashionboard.base.kind import FASHION_MNIST
+from fashionboard.data.dataset import CLASSES, Description, Images, Split
 
 DESCRIPTION = Description(
     name="drawn",
@@ -31,10 +32,11 @@ _BRIGHTNESS = (0.35, 1.0)
 _CONTRAST = (0.1, 0.5)
 _GRAIN = 0.1
 
+_SIZE = FASHION_MNIST.size
 _Bytes = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float64]
 
-_ROWS, _COLUMNS = np.indices((SIZE, SIZE))
+_ROWS, _COLUMNS = np.indices((_SIZE, _SIZE))
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def draw(images: int, seed: int, split: Split) -> Images:
     """
     rng = np.random.default_rng([seed, _SPLIT_CODE[split]])
     labels = rng.permutation(np.arange(images) % len(CLASSES)).astype(np.uint8)
-    pixels = np.zeros((images, SIZE, SIZE), dtype=np.uint8)
+    pixels = np.zeros((images, _SIZE, _SIZE), dtype=np.uint8)
     for image, label in zip(pixels, labels, strict=True):
         image[:] = _dye(_outline(_GARMENTS[CLASSES[label]], rng), rng)
     return Images(pixels, labels)
@@ -172,7 +174,7 @@ def draw(images: int, seed: int, split: Split) -> Images:
 
 def _outline(parts: tuple[_Part, ...], rng: np.random.Generator) -> _Bytes:
     """Return the shades of one garment in a random cut and pose, uint8 (28, 28)."""
-    large = Image.new("L", (SIZE * _SUPERSAMPLING, SIZE * _SUPERSAMPLING))
+    large = Image.new("L", (_SIZE * _SUPERSAMPLING, _SIZE * _SUPERSAMPLING))
     canvas = ImageDraw.Draw(large)
     cut = rng.random(2)  # across and along: how wide and how long
     pose, shift = _pose(rng)
@@ -208,6 +210,6 @@ def _texture(rng: np.random.Generator) -> _Floats:
     """Return the brightness of a plain, striped, checked or graded cloth, 0 to 1 (28, 28)."""
     width, phase = rng.integers(1, 4), rng.integers(8)
     down, across = (_ROWS + phase) // width % 2, (_COLUMNS + phase) // width % 2
-    patterns = (0 * down, 0 * down, down, across, down ^ across, _ROWS / SIZE, _COLUMNS / SIZE)
+    patterns = (0 * down, 0 * down, down, across, down ^ across, _ROWS / _SIZE, _COLUMNS / _SIZE)
     pattern = patterns[rng.integers(len(patterns))].astype(np.float64)
     return 1 - rng.uniform(*_CONTRAST) * pattern

@@ -9,6 +9,7 @@ from dvc.utils.serialize import load_yaml
 
 from fashionboard.base import errors, params
 from fashionboard.base.errors import ParameterError
+from fashionboard.base.kind import FASHION_MNIST, Kind
 
 
 def changed(tmp_path: Path, root: Path, old: str, new: str) -> Path:
@@ -29,7 +30,7 @@ def test_the_committed_defaults_are_the_tutorials(root: Path) -> None:
         1000,
     )
     assert (train.model, train.optimizer, train.weight_decay) == ("net", "sgd", 0)
-    assert (train.schedule, train.augment, train.validation, train.keep) == ("constant", "none", 0, "last")
+    assert (train.schedule, train.augment, train.validation, train.keep) == ("constant", (), 0, "last")
     assert train.label_smoothing == 0 and params.load(root / "params.yaml").evaluate.augment == "none"
 
 
@@ -67,8 +68,13 @@ def test_every_way_to_write_a_float_is_the_same_float(tmp_path: Path, root: Path
             "schedule: step",
             "train.schedule is 'step', allowed: constant or cosine or one-cycle",
         ),
-        ("none # none | flip-", "cutout # ", "train.augment is 'cutout', allowed: none or flip-shift"),
-        ("none # none | flip-", "# ", "train.augment is None, allowed: none or flip-shift"),
+        ("none # none | flip-shift", "cutout # ", "train.augment is 'cutout', allowed: none, or flip-shift,"),
+        ("none # none | flip-shift", "# ", "train.augment is None, allowed: none, or flip-shift, crop-flip"),
+        ("none # none | flip-shift", "[erase, none] # ", "train.augment is ['erase', 'none'], allowed: none"),
+        ("none # none | flip-shift", "[erase, erase] # ", "or a list of some of these, each once"),
+        ("none # none | flip-shift", "[[erase]] # ", "train.augment is [['erase']], allowed: none, or"),
+        ("  augment: none # none | flip-shift", "  # ", "train.augment is missing, allowed: none, or flip-"),
+        ("start: models/README.md", "start:", "train.start is None, allowed: a path from the repository's"),
         ("smoothing: 0", "smoothing: 1", "train.label_smoothing is 1, allowed: a number >= 0 and < 1"),
         ("none # none | flip ", "shift # ", "evaluate.augment is 'shift', allowed: none or flip or flip-"),
         ("validation: 0", "validation: 0.1", "train.validation is 0.1, allowed: an integer >= 0 and <="),
@@ -83,10 +89,27 @@ def test_every_way_to_write_a_float_is_the_same_float(tmp_path: Path, root: Path
         (
             "dataset: fashion-mnist",
             "dataset: mnist",
-            "data.dataset is 'mnist', allowed: fashion-mnist or drawn or idx:PATH, a folder",
+            "data.dataset is 'mnist', allowed: fashion-mnist or drawn, or folder or idx with data.path",
         ),
-        ("dataset: fashion-mnist", "dataset: 'idx:'", "data.dataset is 'idx:', allowed: fashion-mnist or"),
-        ("dataset: fashion-mnist", 'dataset: "idx:a\\0b"', "data.dataset is 'idx:a\\x00b', allowed: fashion"),
+        ("dataset: fashion-mnist", "dataset: idx:a", "data.dataset is 'idx:a', allowed: fashion-mnist or"),
+        ("path: data/README.md", "path: ''", "data.path is '', allowed: a path from the repository's root"),
+        ("path: data/README.md", 'path: "a\\0b"', "data.path is 'a\\x00b', allowed: a path from the"),
+        ("size: 28", "size: 27", "data.size is 27, allowed: an integer >= 28 and <= 224"),
+        ("size: 28", "size: 225", "data.size is 225, allowed: an integer >= 28 and <= 224"),
+        (
+            "size: 28",
+            "size: 64",
+            "data.size is 64 and data.colour is 'grey', allowed with data.dataset 'fashion-mnist': 28 and",
+        ),
+        (
+            "colour: grey",
+            "colour: rgb",
+            "data.size is 28 and data.colour is 'rgb', allowed with data.dataset",
+        ),
+        ("colour: grey", "colour: color", "data.colour is 'color', allowed: grey or rgb"),
+        ("fit: crop", "fit: garment", "data.fit is 'garment', allowed: crop or pad or stretch"),
+        ("test_share: 0.2", "test_share: 1", "data.test_share is 1, allowed: a number > 0 and < 1"),
+        ("unreadable: refuse", "unreadable: hide", "data.unreadable is 'hide', allowed: refuse or skip"),
         ("- http://fashion", "- ftp://fashion", "allowed: a list of one or more http(s) URLs"),
         ("embed:", "embedd:", "embedd is not a parameter, allowed: the keys data, visualize, embed"),
     ],
@@ -144,10 +167,35 @@ def test_more_points_than_drawn_images_are_refused_before_anything_runs(tmp_path
         params.load(path)
 
 
-@pytest.mark.parametrize("path", ["letters", "/a b/größe", "~/x", "../x:y"])
-def test_a_folder_of_ones_own_is_a_data_set(tmp_path: Path, root: Path, path: str) -> None:
-    written = changed(tmp_path, root, "dataset: fashion-mnist", f"dataset: idx:{path}")
-    assert params.load(written).data.dataset == f"idx:{path}"
+@pytest.mark.parametrize("path", ["letters", "/a b/größe", "../x:y"])
+@pytest.mark.parametrize(
+    ("dataset", "size", "colour", "kind"),
+    [
+        ("idx", 28, "grey", FASHION_MNIST),
+        ("idx", 28, "rgb", Kind(28, "rgb", "crop")),
+        ("folder", 28, "grey", Kind(28, "grey", "crop")),
+        ("folder", 224, "rgb", Kind(224, "rgb", "crop")),
+    ],
+)
+def test_a_folder_of_ones_own_is_a_data_set(
+    tmp_path: Path, root: Path, path: str, dataset: str, size: int, colour: str, kind: Kind
+) -> None:
+    text = (root / "params.yaml").read_text().replace("dataset: fashion-mnist", f"dataset: {dataset}")
+    text = text.replace("path: data/README.md", f"path: {path}").replace("size: 28", f"size: {size}")
+    (tmp_path / "params.yaml").write_text(text.replace("colour: grey", f"colour: {colour}"))
+    data = params.load(tmp_path / "params.yaml").data
+    assert (data.dataset, data.path, data.kind) == (dataset, path, kind)
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [("none", ()), ("erase", ("erase",)), ("[]", ()), ("[randaugment, erase]", ("randaugment", "erase"))],
+)
+def test_what_is_done_to_images_is_a_name_or_a_list(
+    tmp_path: Path, root: Path, written: str, names: tuple[str, ...]
+) -> None:
+    path = changed(tmp_path, root, "augment: none # none | flip-shift", f"augment: {written} #")
+    assert params.load(path).train.augment == names
 
 
 def test_no_image_left_to_train_on_is_refused_before_anything_runs(tmp_path: Path, root: Path) -> None:

@@ -26,6 +26,8 @@ _PARTS = (
     ".dvc/.gitignore",
     ".dvcignore",
     ".gitignore",
+    "data/README.md",
+    "models/README.md",
 )
 # 100 batches: three whole intervals and a partial one
 _TINY = {

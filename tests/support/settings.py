@@ -13,6 +13,7 @@ _DEFAULTS = {
     "weight_decay": 0.0,
     "schedule": "constant",
     "augment": "none",
+    "start": "models/README.md",
     "label_smoothing": 0.0,
     "validation": 0,
     "keep": "last",

@@ -5,12 +5,13 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from fashionboard.base import clock, yamltext
 from fashionboard.base.arithmetic import Arithmetic
 from fashionboard.base.errors import DataError, ParameterError
+from fashionboard.base.kind import FASHION_MNIST, SIZES, Colour, Kind
 
 _SHOWN = 5  # problems in one message
 
@@ -19,6 +20,16 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Threads = Annotated[int, Field(ge=1, le=256)]
 Schedule = Literal["constant", "cosine", "one-cycle"]
 Keep = Literal["last", "best"]
+# what may be done to training images, in the order in which params.yaml lists it
+Augmentation = Literal["flip-shift", "crop-flip", "randaugment", "erase"]
+_AUGMENTATIONS: tuple[str, ...] = get_args(Augmentation)
+_LISTED = f"none, or {', '.join(_AUGMENTATIONS)}, or a list of some of these, each once"
+# data sets whose images are as they are
+_AS_THEY_ARE = ("fashion-mnist", "drawn")
+# DVC takes it from params.yaml for a dependency
+Place = Annotated[
+    str, Field(pattern=r"^[^\x00\n]+$", description="a path from the repository's root, or an absolute one")
+]
 
 
 class _Section(BaseModel):
@@ -37,16 +48,37 @@ class Data(_Section):
     """Where the images come from."""
 
     dataset: Annotated[
-        str,
-        Field(
-            pattern=r"^(fashion-mnist|drawn|idx:[^\x00\n]+)$",
-            description="fashion-mnist or drawn or idx:PATH, a folder",
-        ),
+        Literal["fashion-mnist", "drawn", "folder", "idx"],
+        Field(description="fashion-mnist or drawn, or folder or idx with data.path"),
     ]
+    path: Place
+    size: Annotated[int, Field(ge=SIZES[0], le=SIZES[-1])]
+    colour: Colour
+    fit: Literal["crop", "pad", "stretch"]
+    test_share: Annotated[float, Field(gt=0, lt=1)]
+    split_seed: Seed
+    unreadable: Literal["refuse", "skip"]
     mirrors: Annotated[list[Annotated[str, Field(pattern=r"^https?://.+")]], Field(min_length=1)]
     timeout: Annotated[float, Field(gt=0, le=600)]
     retries: Annotated[int, Field(ge=0, le=10)]
     drawn: Drawn
+
+    @property
+    def kind(self) -> Kind:
+        """What the images are like; grey ones of 28 x 28 pixels in IDX files are such as MNIST's."""
+        plain = (self.size, self.colour) == (FASHION_MNIST.size, FASHION_MNIST.colour)
+        fit = FASHION_MNIST.fit if plain and self.dataset != "folder" else self.fit
+        return Kind(self.size, self.colour, fit)
+
+    @model_validator(mode="after")
+    def _as_they_are(self) -> Self:
+        found = f"data.size is {self.size} and data.colour is '{self.colour}'"
+        if self.dataset in _AS_THEY_ARE and self.kind != FASHION_MNIST:
+            raise ValueError(
+                f"{found}, allowed with data.dataset '{self.dataset}': {FASHION_MNIST.size} and "
+                f"{FASHION_MNIST.colour}, which its images are; others with folder or idx"
+            )
+        return self
 
 
 class Visualize(_Section):
@@ -64,6 +96,14 @@ class Embed(_Section):
     points: Annotated[int, Field(ge=2, le=10_000)]
 
 
+def _augmentations(value: object) -> tuple[str, ...]:
+    """Return the names that params.yaml lists: none, a name, or a list of different names."""
+    names = [] if value == "none" else value if isinstance(value, list) else [value]
+    if not all(name in _AUGMENTATIONS for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"train.augment is {_shown(value)}, allowed: {_LISTED}")
+    return tuple(names)
+
+
 class Train(_Section):
     """The training loop."""
 
@@ -77,7 +117,8 @@ class Train(_Section):
     momentum: Annotated[float, Field(ge=0, lt=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     schedule: Schedule
-    augment: Literal["none", "flip-shift"]
+    augment: Annotated[tuple[Augmentation, ...], BeforeValidator(_augmentations), Field(description=_LISTED)]
+    start: Place
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     validation: Annotated[int, Field(ge=0, le=1_000_000)]
     keep: Keep
@@ -226,12 +267,12 @@ def _allowed(location: tuple[int | str, ...]) -> str:
         kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "the keys " + ", ".join(kind.model_fields)
+    if field and field.description:
+        return field.description
     if get_origin(kind) is Literal:
         return " or ".join(get_args(kind))
     if get_origin(kind) is list:
         return "a list of one or more http(s) URLs"
-    if field and field.description:
-        return field.description
     bounds = [
         f"{sign} {getattr(limit, name):,}"
         for limit in (field.metadata if field else ())

@@ -128,10 +128,10 @@ FAULTS = (
     ),
     Fault(
         "a picture not turned as its camera was",
-        "src/fashionboard/predict/decode.py",
+        "src/fashionboard/pictures/decode.py",
         "ImageOps.exif_transpose(picture, in_place=True)",
         "ImageOps.exif_transpose(picture)",
-        "tests/predict/test_decode.py::test_a_picture_is_turned_as_its_camera_was",
+        "tests/pictures/test_decode.py::test_a_picture_is_turned_as_its_camera_was",
     ),
     Fault(
         "changed inputs excused",

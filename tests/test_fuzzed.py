@@ -19,7 +19,8 @@ from fashionboard.data import dataset, idx
 from fashionboard.data.dataset import CLASSES
 from fashionboard.network import checkpoint, nets
 from fashionboard.network.checkpoint import Origin
-from fashionboard.predict import decode, image
+from fashionboard.pictures import decode
+from fashionboard.predict import image
 from fashionboard.sources import drawn
 from tests.support import fuzz
 

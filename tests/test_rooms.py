@@ -10,7 +10,7 @@ from tests.support import imports
 # from the ground up: a room imports only rooms of floors below its own
 FLOORS = (
     {"base"},
-    {"data", "network", "evaluation", "events", "repository"},
+    {"data", "network", "evaluation", "events", "pictures", "repository"},
     {"sources", "training", "figures", "predict", "verify", "restore", "board", "sweep"},
     {"cli"},
 )

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from fashionboard.base import arithmetic, errors
 from fashionboard.base.errors import ModelError, PictureError
-from fashionboard.predict import decode, image
+from fashionboard.base.kind import Kind
+from fashionboard.pictures import decode, fit
+from fashionboard.predict import image
 from fashionboard.predict.image import Converted
 
 if TYPE_CHECKING:
@@ -23,7 +26,11 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # classes
 
-_Classify = Callable[[npt.NDArray[np.uint8]], dict[str, float]]
+_Pixels = npt.NDArray[np.uint8]
+# from a picture and its path
+_Predict = Callable[[Image.Image, Path], "Prediction"]
+# what `data.fit` did
+_FITTED = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}
 
 
 @dataclass(frozen=True)
@@ -40,13 +47,15 @@ class Options:
 class Prediction:
     """What a picture is taken for.
 
-    size: width and height of the picture. probabilities: of the likeliest classes, 0 to 1, the
+    size: width and height of the picture. kind: of the images that the net takes. garment: how the picture
+    became one, where these are such as Fashion-MNIST's. probabilities: of the likeliest classes, 0 to 1, the
     likeliest first.
     """
 
     path: Path
     size: tuple[int, int]
-    converted: Converted
+    kind: Kind
+    garment: Converted | None
     probabilities: dict[str, float]
 
 
@@ -56,12 +65,12 @@ def run(options: Options) -> bool:
     Raises:
         FashionboardError: there is no such model.
     """
-    classify = _classifier(_model(options), options.revision)
+    predict = _predictor(_model(options), options.revision)
     show = as_json if options.json else as_text
     complete = True
     for path in options.images:
         try:
-            prediction = _predict(path, classify)
+            prediction = predict(decode.read(path), path)
         except PictureError as error:
             print(errors.line(error), file=sys.stderr)
             complete = False
@@ -73,27 +82,35 @@ def run(options: Options) -> bool:
 def as_text(prediction: Prediction) -> str:
     """Return a line for a person."""
     likeliest = ", ".join(f"{name} {share:.1%}" for name, share in prediction.probabilities.items())
-    background = "light background, negated" if prediction.converted.light else "dark background"
-    left, upper, right, lower = prediction.converted.box
-    width, height = prediction.size
-    used = f"{right - left} x {lower - upper} of {width} x {height} pixels"
     # a file and a class may have any name
-    return errors.visible(f"{prediction.path}: {likeliest} ({background}; {used})")
+    return errors.visible(f"{prediction.path}: {likeliest} ({_prepared(prediction)})")
+
+
+def _prepared(prediction: Prediction) -> str:
+    """Say what was done to a picture before the net saw it."""
+    width, height = prediction.size
+    if garment := prediction.garment:
+        background = "light background, negated" if garment.light else "dark background"
+        left, upper, right, lower = garment.box
+        return f"{background}; {right - left} x {lower - upper} of {width} x {height} pixels"
+    kind = prediction.kind
+    colour = "grey" if kind.colour == "grey" else "colour"
+    return f"{width} x {height} pixels {_FITTED[kind.fit]} to {kind.size} x {kind.size}, in {colour}"
 
 
 def as_json(prediction: Prediction) -> str:
     """Return a line with one JSON object, in ASCII."""
-    return json.dumps(
-        {
-            "path": str(prediction.path),
-            "predictions": [
-                {"class": name, "probability": share} for name, share in prediction.probabilities.items()
-            ],
-            "background": "light" if prediction.converted.light else "dark",
-            "size": prediction.size,
-            "box": prediction.converted.box,
-        }
-    )
+    told: dict[str, object] = {
+        "path": str(prediction.path),
+        "predictions": [
+            {"class": name, "probability": share} for name, share in prediction.probabilities.items()
+        ],
+    }
+    if garment := prediction.garment:
+        told |= {"background": "light" if garment.light else "dark"}
+    told |= {"size": prediction.size}
+    told |= {"box": garment.box} if garment else {"fit": prediction.kind.fit}
+    return json.dumps(told)
 
 
 def _model(options: Options) -> Path:
@@ -117,20 +134,11 @@ def _model(options: Options) -> Path:
     return options.model
 
 
-def _predict(path: Path, classify: _Classify) -> Prediction:
-    opened = decode.read(path)
-    try:
-        converted = image.convert(opened)
-        return Prediction(path, opened.size, converted, classify(converted.pixels))
-    except PictureError as error:
-        raise PictureError(f"{errors.visible(str(path))}: {error}") from None
+def _predictor(model: Path, revision: str | None) -> _Predict:
+    """Return a function from a picture, of mode RGB, and its path to what the net takes it for.
 
-
-def _classifier(model: Path, revision: str | None) -> _Classify:
-    """Return a function from an image, uint8 (28, 28), to the probabilities of its likeliest classes.
-
-    It loads the model when it is first called, and raises ModelError then; PictureError where the
-    net gives no finite number for an image.
+    It loads the model when it is first called, and raises ModelError then; PictureError where nothing is on
+    the picture, or the net gives no finite number for it.
     """
     name = revision or errors.visible(str(model))
 
@@ -146,7 +154,18 @@ def _classifier(model: Path, revision: str | None) -> _Classify:
         except ModelError as error:
             raise ModelError(f"{revision}: {error}" if revision else str(error)) from None
 
-    def classify(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
+    def predict(picture: Image.Image, path: Path) -> Prediction:
+        _, origin = load()
+        garment = None
+        if origin.kind.fit == "garment":
+            try:
+                garment = image.convert(picture)
+            except PictureError as error:
+                raise PictureError(f"{errors.visible(str(path))}: {error}") from None
+        probabilities = classify(garment.pixels if garment else fit.fit(picture, origin.kind))
+        return Prediction(path, picture.size, origin.kind, garment, probabilities)
+
+    def classify(pixels: _Pixels) -> dict[str, float]:
         net, origin = load()
         from fashionboard.network import inference
 
@@ -157,4 +176,4 @@ def _classifier(model: Path, revision: str | None) -> _Classify:
         likeliest = np.argsort(-logs, kind="stable")[:_SHOWN]
         return {origin.classes[index]: float(np.exp(logs[index])) for index in likeliest}
 
-    return classify
+    return predict

@@ -11,7 +11,7 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageDraw
 
 from fashionboard.base.errors import PictureError
-from fashionboard.predict import decode
+from fashionboard.pictures import decode
 
 # formats that keep every pixel, and those that do not
 LOSSLESS = ("BMP", "DIB", "ICO", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF")

@@ -1,0 +1,1 @@
+"""Files of pictures, of any format and size, made into images of one kind."""

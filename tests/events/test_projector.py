@@ -10,7 +10,7 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from torch.utils.tensorboard import SummaryWriter
 
 from fashionboard.data.dataset import Images
-from fashionboard.events import projector
+from fashionboard.events import images, projector
 
 LABELS = [f"class {index}" for index in range(11)]
 
@@ -33,6 +33,30 @@ def test_points_labels_and_thumbnails_are_those_of_torchs_writer(folder: Path, n
     theirs_sprite = np.asarray(Image.open(theirs / "sprite.png"), np.int16)
     # torch multiplies by 255 in float32 and cuts off, which loses one level now and then
     assert np.abs(ours_sprite - theirs_sprite).max() <= 1
+
+
+@pytest.mark.parametrize("edge", [32, 100])
+def test_coloured_images_of_any_size_are_those_of_torchs_writer(tmp_path: Path, edge: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, edge, edge, 3), np.uint8)
+    labels, small = LABELS[:5], images.thumbnails(pixels, 28)
+    projector.write(tmp_path / "ours", "images", small, {"label": labels}, pixels)
+    thumbnails = images.thumbnails(pixels, 64)
+    with SummaryWriter(str(tmp_path / "theirs")) as writer:
+        pictures = torch.tensor(thumbnails).permute(0, 3, 1, 2) / 255
+        writer.add_embedding(torch.tensor(small).flatten(1), labels, pictures)
+    theirs = tmp_path / "theirs" / "00000" / "default"
+    for name in ("tensors.tsv", "metadata.tsv"):
+        assert (tmp_path / "ours" / "images" / name).read_bytes() == (theirs / name).read_bytes()
+    sprites = [
+        np.asarray(Image.open(folder / "sprite.png"), np.int16)
+        for folder in (tmp_path / "ours" / "images", theirs)
+    ]
+    assert sprites[0].shape == sprites[1].shape and np.abs(sprites[0] - sprites[1]).max() <= 1
+    # TensorBoard's own reader, of what it draws by and of the points
+    config = text_format.Parse((tmp_path / "ours" / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    assert list(config.embeddings[0].sprite.single_image_dim) == [min(edge, 64)] * 2
+    read = projector_plugin._read_tensor_tsv_file(str(tmp_path / "ours" / "images" / "tensors.tsv"))
+    assert np.array_equal(read, small.reshape(5, 28 * 28 * 3))
 
 
 def test_the_config_names_files_that_are_there(folder: Path) -> None:

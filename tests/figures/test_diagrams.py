@@ -3,6 +3,7 @@ import numpy.typing as npt
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from fashionboard.data.dataset import CLASSES, Images
 from fashionboard.figures import diagrams
@@ -55,6 +56,26 @@ def test_an_image_of_a_mistake_lies_whole_under_its_words(images: Images, drawn_
         assert (box.x0 + box.x1) / 2 == pytest.approx(left + 56, abs=1)
         assert top - 112 < picture.shape[0] - box.y1 < picture.shape[0] - box.y0 <= top
         assert not area[round(picture.shape[0] - box.y1) : top, left : left + 112].any()
+
+
+def mistaken(pixels: npt.NDArray[np.uint8], negative: bool) -> list[npt.NDArray[np.uint8]]:
+    """Return the squares of `mistakes` in which six images are shown."""
+    picture = diagrams.mistakes(pixels, LABELS[:6], PREDICTED[:6], CONFIDENCE[:6], CLASSES, "title", negative)
+    top, middles = 88 + 82, [round(700 * (column + 0.5) / 6) for column in range(6)]
+    return [picture[top : top + 112, middle - 56 : middle + 56] for middle in middles]
+
+
+@pytest.mark.parametrize("size", [28, 56, 64, 112, 224])
+def test_mistakes_of_ones_own_are_shown_as_they_are_in_the_same_squares(size: int) -> None:
+    """In the squares of 112 pixels that Pillow makes of them, however large they are."""
+    coloured = np.random.default_rng(0).integers(0, 256, (6, size, size, 3), np.uint8)
+    for pixels in (coloured, coloured[..., 0].copy()):
+        for negative in (False, True):
+            for shown, image in zip(mistaken(pixels, negative), pixels, strict=True):
+                filter_ = Image.Resampling.BICUBIC if 112 % size else Image.Resampling.NEAREST
+                expected = np.asarray(Image.fromarray(image).resize((112, 112), filter_).convert("RGB"))
+                # what is in colour is never a negative
+                assert np.array_equal(shown, 255 - expected if negative and pixels.ndim == 3 else expected)
 
 
 @pytest.mark.parametrize("classes", [CLASSES, EVERY_NAME])

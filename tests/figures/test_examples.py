@@ -6,10 +6,11 @@ from matplotlib import colormaps, rc_context, rcParams
 from matplotlib.colors import to_rgb
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from PIL import Image
 
 from fashionboard.data.dataset import CLASSES, Images
 from fashionboard.figures import canvas, diagrams, examples
-from tests.support.drawn_figures import SHOWN, texts
+from tests.support.drawn_figures import SHOWN, legible, texts
 
 GREEN, RED = (0, 128, 0), (192, 0, 0)
 
@@ -51,6 +52,107 @@ def test_the_class_grid_shows_the_first_of_each_class_in_its_row(images: Images)
     swapped = images.pixels.copy()
     swapped[sixth] = 255
     assert np.array_equal(picture, examples.class_grid(swapped, images.labels, CLASSES, columns=5))
+
+
+def middle(picture: canvas.Pixels) -> canvas.Pixels:
+    """Return what `predictions` shows of a single image, without the frame around it."""
+    return picture[92 + 4 : 92 + 316 - 4, 192 + 4 : 192 + 316 - 4]
+
+
+@pytest.mark.parametrize("size", [28, 64, 224])
+@pytest.mark.parametrize("colour", [False, True])
+def test_predictions_show_ones_own_images_as_they_are(size: int, colour: bool) -> None:
+    """Small ones in squares, and larger ones as Pillow scales them."""
+    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), np.uint8)
+    if not colour:
+        pixels = pixels[..., 0]
+    one = np.zeros(1, np.int64)
+    picture = examples.predictions(pixels, one, one, np.ones(1), CLASSES, negative=False)
+    filter_ = Image.Resampling.NEAREST if size == 28 else Image.Resampling.BICUBIC
+    expected = np.asarray(Image.fromarray(pixels[0]).resize((316, 316), filter_).convert("RGB"))[4:-4, 4:-4]
+    # matplotlib goes over floats and cuts off, and where squares meet it may take the other one
+    differ = (np.abs(middle(picture).astype(int) - expected) > 1).any(axis=2)
+    assert differ.mean() <= (0.02 if size == 28 else 0)
+    if colour:
+        assert np.array_equal(picture, examples.predictions(pixels, one, one, np.ones(1), CLASSES))
+
+
+@pytest.mark.parametrize("size", [28, 96])
+def test_predictions_show_a_grey_negative_as_a_positive(size: int) -> None:
+    pixels = np.zeros((1, size, size), np.uint8)
+    pixels[:, : size // 2] = 255
+    one = np.zeros(1, np.int64)
+    for negative, levels in ((True, (0, 255)), (False, (255, 0))):
+        shown = middle(examples.predictions(pixels, one, one, np.ones(1), CLASSES, negative))
+        assert (shown[:100] == levels[0]).all() and (shown[-100:] == levels[1]).all()
+
+
+@pytest.mark.parametrize("size", [28, 64, 224])
+def test_the_class_grid_shows_colours_as_they_are(size: int, drawn_as: list[Figure]) -> None:
+    colours = np.array([(200, 10, 30), (0, 255, 0), (20, 40, 250), (90, 90, 90)], np.uint8)
+    pixels = np.broadcast_to(colours[:, np.newaxis, np.newaxis], (4, size, size, 3))
+    picture = examples.class_grid(pixels, np.array([1, 0, 1, 0]), CLASSES[:2], columns=2)
+    ((place,),) = [axes.images for axes in drawn_as[0].axes]
+    box = place.get_window_extent()
+    quarters = [
+        (box.x0 + box.width * x / 4, picture.shape[0] - box.y0 - box.height * y / 4)
+        for y in (3, 1)
+        for x in (1, 3)
+    ]
+    found = [picture[round(y), round(x)].astype(int) for x, y in quarters]
+    assert np.abs(np.array(found) - colours[[1, 3, 0, 2]]).max() <= 1
+
+
+@pytest.mark.parametrize(("columns", "edge"), [(10, 50), (50, 28)])
+def test_the_class_grid_scales_large_images_to_what_it_has_room_for(
+    drawn_as: list[Figure], columns: int, edge: int
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 224, 224, 3), np.uint8)
+    examples.class_grid(pixels, np.arange(60) % 2, ("cat", "dog"), columns)
+    ((place,),) = [axes.images for axes in drawn_as[0].axes]
+    sheet = np.asarray(place.get_array())
+    assert sheet.shape == (2 * edge, columns * edge, 3)
+    theirs = Image.fromarray(pixels[3]).resize((edge, edge), Image.Resampling.BICUBIC)
+    assert np.array_equal(sheet[edge:, edge : 2 * edge], np.asarray(theirs))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (64, 64, 3), (224, 224)])
+def test_unusual_images_lie_as_they_are_under_their_classes(
+    drawn_as: list[Figure], shape: tuple[int, ...]
+) -> None:
+    generator = np.random.default_rng(0)
+    groups = [
+        Images(generator.integers(0, 256, (n, *shape), np.uint8), generator.integers(0, 10, n, np.uint8))
+        for n in (6, 4)
+    ]
+    picture = examples.unusual(groups[0], groups[1], CLASSES)
+    assert picture.shape[1] == 700
+    (figure,) = drawn_as
+    assert legible(figure)
+    said = [text.get_text() for text in texts(figure)]
+    names = [[CLASSES[label] for label in group.labels] for group in groups]
+    assert said == ["darkest", *names[0], "most uniform", *names[1]]
+    filter_ = Image.Resampling.BICUBIC if 112 % shape[0] else Image.Resampling.NEAREST
+    captions = [text for text in texts(figure) if text.get_text() in CLASSES]
+    for image, caption in zip([*groups[0].pixels, *groups[1].pixels], captions, strict=True):
+        expected = np.asarray(Image.fromarray(image).resize((112, 112), filter_).convert("RGB"))
+        box = caption.get_window_extent()
+        centre, under = round((box.x0 + box.x1) / 2), round(picture.shape[0] - box.y0)
+        places = [
+            picture[under + down : under + down + 112, centre + right - 56 : centre + right + 56]
+            for down in range(12)
+            for right in (-1, 0, 1)
+        ]
+        assert any(np.array_equal(place, expected) for place in places), caption
+    # and nothing of the second group is hidden by the first
+    above, below = captions[0].get_window_extent(), texts(figure)[7].get_window_extent()
+    assert above.y0 - 112 - 12 > below.y1
+
+
+def test_there_may_be_few_unusual_images(images: Images, drawn_as: list[Figure]) -> None:
+    one, none = Images(images.pixels[:1], images.labels[:1]), Images(images.pixels[:0], images.labels[:0])
+    examples.unusual(one, none, CLASSES)
+    assert len(texts(drawn_as[0])) == 3
 
 
 def test_a_class_without_images_leaves_its_row_empty(images: Images) -> None:

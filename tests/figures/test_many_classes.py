@@ -2,16 +2,19 @@
 
 import string
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from fashionboard.figures import canvas, diagrams, examples
-from tests.support import folders
+from fashionboard.base.errors import DataError
+from fashionboard.figures import canvas, diagrams, examples, fonts
+from tests.support import folders, lettering
 
 CLASSES: dict[str, Sequence[str]] = {
     "two": ("cat", "dog"),
@@ -19,8 +22,16 @@ CLASSES: dict[str, Sequence[str]] = {
     "twenty-six": string.ascii_uppercase,
     "twenty-six, long": [f"{letter} is a WIDE name, {letter}" for letter in string.ascii_uppercase],
     "a hundred": [f"Class {number:02}" for number in range(100)],
+    "twenty-six, Korean": [f"{letter} 멋진 고양이 {letter}" for letter in string.ascii_uppercase],
 }
+OTHER = "고양이멋진猫👩🚀"
 NAMES = ("predictions", "class_grid", "class_balance", "confusion")
+
+
+@pytest.fixture
+def other_letters(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A font with all letters of this file's names that DejaVu Sans lacks, whatever this machine has."""
+    monkeypatch.setenv(fonts.VARIABLE, str(lettering.font(tmp_path / "own.ttf", OTHER)))
 
 
 @pytest.fixture
@@ -58,7 +69,10 @@ def boxes(figure: Figure) -> Iterator[tuple[Text, Bbox]]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", CLASSES)
 def test_no_text_is_cut_none_overlaps_and_every_class_is_named(
-    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]], name: str, kind: str
+    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]],
+    other_letters: None,
+    name: str,
+    kind: str,
 ) -> None:
     classes = CLASSES[kind]
     figure, picture = draw(name, classes)
@@ -77,6 +91,7 @@ def test_no_text_is_cut_none_overlaps_and_every_class_is_named(
     # TensorBoard shows that width; only a matrix may need more
     assert picture.shape[1] == 700 or (name, kind) in (
         ("confusion", "twenty-six, long"),
+        ("confusion", "twenty-six, Korean"),
         ("confusion", "a hundred"),
     )
     if name == "class_balance":
@@ -105,17 +120,44 @@ def test_a_dollar_is_no_formula(draw: Callable[[str, Sequence[str]], tuple[Figur
         assert any(r"$\nonsense$" in text.get_text() for text, _ in boxes(figure))
 
 
-def test_letters_that_the_font_lacks_are_boxes_without_a_warning(
-    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]], drawn_as: list[Figure]
+def test_names_in_any_script_are_drawn_by_a_font_that_has_their_letters(
+    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]],
+    drawn_as: list[Figure],
+    other_letters: None,
 ) -> None:
-    names = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", "猫")
+    """A letter that no font has would warn, and fail the test."""
+    names = ("می\u200cخواهم", "👩\u200d🚀", "New\u00a0York", "猫", "고양이")
     for kind in NAMES:
         figure, _ = draw(kind, names)
         text = "".join(each.get_text() for each in figure.findobj(Text))
         # predictions show the last class alone
         assert all(name in text for name in (names[-1:] if kind == "predictions" else names))
-    images = folders.images(4, 1, seed=1)
-    right = np.arange(4)
-    diagrams.mistakes(images.pixels, right, right[::-1], np.full(4, 0.5), names, "猫")
+    images = folders.images(5, 1, seed=1)
+    right = np.arange(5)
+    diagrams.mistakes(images.pixels, right, right[::-1], np.full(5, 0.5), names, "猫")
     text = "".join(each.get_text() for each in drawn_as[-1].findobj(Text))
     assert all(name in text for name in names)
+
+
+def test_signs_that_no_font_has_are_boxes(
+    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of systems few have a font of emoji that matplotlib can draw."""
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
+    monkeypatch.delenv(fonts.VARIABLE, raising=False)
+    fonts._choose.cache_clear()
+    for kind in NAMES:
+        draw(kind, ["cat \N{ROCKET}", "dog"])
+    with pytest.raises(DataError, match="letters of class 猫, found none with 猫"):
+        draw("confusion", ["猫", "dog"])
+    fonts._choose.cache_clear()
+
+
+def test_names_in_letters_that_no_font_has_are_refused(
+    draw: Callable[[str, Sequence[str]], tuple[Figure, canvas.Pixels]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(fonts.VARIABLE, raising=False)
+    # a letter that nobody has ever drawn: it is for private use
+    for kind in NAMES:
+        with pytest.raises(DataError, match="letters of class cat\U0010fffd, found none with \U0010fffd"):
+            draw(kind, ["cat\U0010fffd", "dog"])

@@ -3,8 +3,9 @@
 No pyplot: it keeps figures in a global list and picks a window system.
 """
 
+import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
@@ -16,13 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from fashionboard.events import images
+from fashionboard.figures import fonts
+
 
 @contextmanager
 def _same_everywhere() -> Iterator[None]:
     """Draw as if nobody had set anything: no matplotlibrc, no notebook; a $ is no formula."""
     with style.context(["default", {"text.parse_math": False}]), warnings.catch_warnings():
-        # a letter that the font lacks is drawn as a box, which is seen
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        # what is no letter, as a tab in a folder's name, is drawn as a box, which is seen
+        warnings.filterwarnings("ignore", r"Glyph \d+ \([\x00-\x1f\x7f-\x9f]\) missing", UserWarning)
         yield
 
 
@@ -59,24 +63,59 @@ def render(figure: Figure) -> Pixels:
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
+def shown(pixels: Pixels, edge: int, negative: bool) -> Pixels:
+    """Return images as people see them, in squares of `edge` pixels a side.
+
+    pixels: uint8 (images, height, width), or (images, height, width, 3) in colour. negative: whether black
+    and white are exchanged, as those of Fashion-MNIST are (see `Kind.negative`); images in colour stay as
+    they are. Returns uint8 (images, edge, edge, 3) where the images are square; see `images.scaled`.
+    """
+    sized = images.scaled(pixels, edge)
+    if sized.ndim == 4:
+        return sized
+    return np.repeat((255 - sized if negative else sized)[..., np.newaxis], 3, axis=3)
+
+
+def paste(picture: Pixels, squares: Iterable[Pixels], places: Iterable[tuple[int, int]]) -> None:
+    """Put images into a picture, uint8 (height, width, 3) each, at the pixels (top, left) of `places`.
+
+    Their pixels are whole ones of the picture: matplotlib would take longer and blur them.
+    """
+    for image, (top, left) in zip(squares, places, strict=True):
+        picture[top : top + image.shape[0], left : left + image.shape[1]] = image
+
+
 def labels(classes: Sequence[str], points: float) -> list[str]:
     """Return the names of `classes` as they fit beside an axis in a font of `points`."""
     return [fitted(name, points, _LABEL) for name in classes]
 
 
-@lru_cache(maxsize=1000)
 def fitted(text: str, points: float, inches: float) -> str:
-    """Cut a text that is wider than `inches` in a font of `points`, and end it in three dots."""
+    """Cut a text that is wider than `inches` in a font of `points`, and end it in three dots.
+
+    It is not cut between a letter and a mark on it.
+    """
+    return _fitted(text, points, inches, fonts.families())
+
+
+@lru_cache(maxsize=1000)
+def _fitted(text: str, points: float, inches: float, families: tuple[str, ...]) -> str:
+    """families: what the result depends on besides, those fonts that are in use."""
     if width(text, points) <= inches:
         return text
     cut = max(
-        length for length in range(len(text)) if not length or width(f"{text[:length]}…", points) <= inches
+        length
+        for length, follows in enumerate(text)
+        if not length
+        or (
+            not unicodedata.category(follows).startswith("M") and width(f"{text[:length]}…", points) <= inches
+        )
     )
     return f"{text[:cut].rstrip()}…"
 
 
 def width(text: str, points: float) -> float:
-    """Return the width of a text in inches."""
+    """Return the width of a text in inches, in the fonts that are in use."""
     font = FontProperties(size=points)
     wide, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(wide) / 72

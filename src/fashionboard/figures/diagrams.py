@@ -8,7 +8,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from fashionboard.base import clock
-from fashionboard.figures import canvas
+from fashionboard.figures import canvas, fonts
 from fashionboard.figures.canvas import Labels, Pixels
 
 # of `confusion`: the most classes with numbers in the cells; inches a cell needs with one and without;
@@ -16,8 +16,9 @@ from fashionboard.figures.canvas import Labels, Pixels
 _NUMBERED, _CELLS, _BESIDE = 10, (0.25, 0.11), 0.3
 # the share from which on black digits contrast more with cividis than white ones, and either by 4.5 : 1
 _LIGHT = 0.47
-# pixels in `mistakes`: the heading, a row, the three lines of text in it; an image's pixel under them
-_COLUMNS, _HEADING, _MISTAKE, _LINES, _ZOOM = 6, 88, 208, 82, 4
+# pixels in `mistakes`: the heading, a row, the three lines of text in it, the image under them, which are
+# four times the 28 of Fashion-MNIST
+_COLUMNS, _HEADING, _MISTAKE, _LINES, _IMAGE = 6, 88, 208, 82, 112
 
 
 @canvas.same_everywhere
@@ -27,7 +28,11 @@ def confusion(counts: npt.NDArray[np.int64], classes: Sequence[str], title: str)
 
     A cell's shade is its share of the row, so that classes of different sizes compare. With more than ten
     classes there are no numbers in the cells, and with many the figure grows in width, too.
+
+    Raises:
+        DataError: no font has a letter of a name or of the title, see `fonts.use`.
     """
+    fonts.use(classes, title)
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     names = canvas.labels(classes, 7)
     beside = _BESIDE + max(canvas.width(name, 7) for name in names)
@@ -57,12 +62,18 @@ def mistakes(
     confidence: npt.NDArray[np.floating],
     classes: Sequence[str],
     title: str,
+    negative: bool = True,
 ) -> Pixels:
     """Draw wrong images six in a row, each under its label, and what the net takes it for how surely.
 
-    pixels: uint8 (images, 28, 28); there may be none. labels, predicted: (images,), indices into
-    `classes`. confidence: (images,), 0 to 1, shown in percent.
+    pixels: uint8 (images, size, size) or (images, size, size, 3); there may be none. labels, predicted:
+    (images,), indices into `classes`. confidence: (images,), 0 to 1, shown in percent. negative: whether
+    grey images are shown with black and white exchanged, see `canvas.shown`.
+
+    Raises:
+        DataError: no font has a letter of a name or of the title, see `fonts.use`.
     """
+    fonts.use(classes, title)
     rows = max(1, math.ceil(len(pixels) / _COLUMNS))
     width, height = canvas.WIDTH * canvas.DPI, _HEADING + _MISTAKE * rows
     figure = Figure(figsize=(canvas.WIDTH, height / canvas.DPI), dpi=canvas.DPI)
@@ -76,12 +87,11 @@ def mistakes(
         x, y = (column + 0.5) / _COLUMNS, 1 - (_HEADING + _MISTAKE * row + _LINES - 6) / height
         figure.text(x, y, words, fontsize=canvas.SMALLEST, ha="center", va="bottom", parse_math=False)
     picture = canvas.render(figure)
-    # each pixel of an image is a square of the figure's: matplotlib would take longer and blur them
-    large = 255 - pixels.repeat(_ZOOM, axis=1).repeat(_ZOOM, axis=2)
-    for image, (row, column) in zip(large, places, strict=True):
-        top = _HEADING + _MISTAKE * row + _LINES
-        left = round(width * (column + 0.5) / _COLUMNS - image.shape[1] / 2)
-        picture[top : top + image.shape[0], left : left + image.shape[1]] = image[:, :, np.newaxis]
+    corners = [
+        (_HEADING + _MISTAKE * row + _LINES, round(width * (column + 0.5) / _COLUMNS - _IMAGE / 2))
+        for row, column in places
+    ]
+    canvas.paste(picture, canvas.shown(pixels, _IMAGE, negative), corners)
     return picture
 
 
@@ -98,7 +108,11 @@ def reliability(
 
     edges: float64 (bins + 1,), of the bins of confidence, 0 to 1. counts: int64 (bins,), images.
     accuracy: float64 (bins,), 0 to 1. error: the expected calibration error, 0 to 1.
+
+    Raises:
+        DataError: no font has a letter of the title, see `fonts.use`.
     """
+    fonts.use((), title)
     figure = canvas.figure(height=3.8)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 3))
     above.set_title(f"expected calibration error {error:.4f}\n{title}", fontsize=8)

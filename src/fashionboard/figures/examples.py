@@ -9,11 +9,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fashionboard.base import clock
-from fashionboard.figures import canvas
+from fashionboard.data.dataset import Images
+from fashionboard.events import images
+from fashionboard.figures import canvas, fonts
 from fashionboard.figures.canvas import Labels, Pixels
 
 # inches in `predictions`: a row, the title in it, the image under that, a class's name in a title
 _ROW, _TITLE, _IMAGE, _NAME = 2.1, 0.46, 1.58, 0.95
+# an image's edge in pixels up to which its pixels are drawn as squares, as those of Fashion-MNIST are
+_SQUARES = 28
+# inches a row of `class_grid`
+_CLASS = 0.25
+# pixels in `unusual`: images in a row, a heading, a row, the name in it, the image under that
+_COLUMNS, _HEADING, _UNUSUAL, _CAPTION, _EDGE = 6, 44, 160, 34, 112
 # at least 4.5 : 1 against white, as WCAG 2.2 asks of text (criterion 1.4.3); matplotlib's "red" has 4.0
 _RIGHT, _WRONG = "green", "#c00000"
 
@@ -26,24 +34,33 @@ def predictions(
     predicted: Labels,
     confidence: npt.NDArray[np.floating],
     classes: Sequence[str],
+    negative: bool = True,
 ) -> Pixels:
     """Draw images, each under what the net takes it for: the tutorial's `plot_classes_preds`.
 
-    pixels: uint8 (images, height, width). labels, predicted: (images,), indices into `classes`.
-    confidence: (images,), 0 to 1, shown in percent. Titles are green with a tick where right, red
-    with a cross where wrong.
+    pixels: uint8 (images, size, size) or (images, size, size, 3). labels, predicted: (images,), indices into
+    `classes`. confidence: (images,), 0 to 1, shown in percent. negative: whether grey images are shown with
+    black and white exchanged, see `Kind.negative`; those in colour stay as they are. Titles are green with a
+    tick where right, red with a cross where wrong.
+
+    Raises:
+        DataError: no font has a letter of a name, see `fonts.use`.
     """
+    fonts.use(classes)
     columns = min(2, len(pixels))
     rows = math.ceil(len(pixels) / columns)
     figure = Figure(figsize=(canvas.WIDTH, _ROW * rows), dpi=canvas.DPI)
-    names = [canvas.fitted(name, 9, _NAME) for name in classes]
+    names = [fonts.isolated(canvas.fitted(name, 9, _NAME)) for name in classes]
+    large = max(pixels.shape[1:3]) > _SQUARES
+    # scaled to the figure's own pixels, since matplotlib would take every third or fourth
+    sized = images.scaled(pixels, round(_IMAGE * canvas.DPI)) if large else pixels
     # one for all, in inches from the top left: each Axes of its own takes as long as all else here
     axes = figure.add_axes((0, 0, 1, 1))
-    for index, image in enumerate(pixels):
+    for index, image in enumerate(sized):
         row, column = divmod(index, columns)
         middle, top = canvas.WIDTH * (column + 0.5) / columns, _ROW * row + _TITLE
         box = (middle - _IMAGE / 2, middle + _IMAGE / 2, top + _IMAGE, top)
-        axes.imshow(image, cmap="Greys", vmin=0, vmax=255, extent=box)
+        axes.imshow(image, cmap="Greys" if negative else "gray", vmin=0, vmax=255, extent=box)
         axes.add_patch(Rectangle((box[0], top), _IMAGE, _IMAGE, fill=False, linewidth=0.8))
         right = predicted[index] == labels[index]
         axes.text(
@@ -66,25 +83,77 @@ def predictions(
 def class_grid(pixels: Pixels, labels: Labels, classes: Sequence[str], columns: int) -> Pixels:
     """Draw a row of images a class, the first `columns` of each in the order given.
 
-    pixels: uint8 (images, height, width). labels: (images,), indices into `classes`.
+    pixels: uint8 (images, size, size) or (images, size, size, 3), shown as they are. labels: (images,),
+    indices into `classes`.
+
+    Raises:
+        DataError: no font has a letter of a name, see `fonts.use`.
     """
-    _, height, width = pixels.shape
-    sheet = np.zeros((len(classes) * height, columns * width), np.uint8)
-    for row in range(len(classes)):
-        for column, image in enumerate(pixels[labels == row][:columns]):
-            sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
-    figure = canvas.figure(height=0.25 * len(classes))
+    fonts.use(classes)
+    figure = canvas.figure(height=_CLASS * len(classes))
     axes = figure.add_subplot(xticks=[])
+    sheet = _sheet(pixels, labels, len(classes), columns)
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, extent=(0, columns, len(classes), 0))
     axes.set_yticks(np.arange(len(classes)) + 0.5, canvas.labels(classes, 8))
     axes.tick_params(length=0, labelsize=8)
     return canvas.render(figure)
 
 
+def _sheet(pixels: Pixels, labels: Labels, classes: int, columns: int) -> Pixels:
+    """Arrange images for `class_grid`; large ones are scaled, class by class, to what it has room for."""
+    room = min(round(_CLASS * canvas.DPI), round(canvas.WIDTH * canvas.DPI) // columns)
+    small = images.thumbnails(pixels[:1], max(_SQUARES, room))
+    _, height, width, *channels = small.shape
+    sheet = np.zeros((classes * height, columns * width, *channels), np.uint8)
+    for row in range(classes):
+        of_class = images.thumbnails(pixels[np.flatnonzero(labels == row)[:columns]], max(height, width))
+        for column, image in enumerate(of_class):
+            sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
+    return sheet
+
+
+@canvas.same_everywhere
+@clock.part("figures")
+def unusual(darkest: Images, most_uniform: Images, classes: Sequence[str]) -> Pixels:
+    """Draw images that may be no good pictures of anything, each under its class: see `survey.extremes`.
+
+    darkest, most_uniform: some images, shown as they are, six in a row. classes: what their labels stand for.
+
+    Raises:
+        DataError: no font has a letter of a name, see `fonts.use`.
+    """
+    fonts.use(classes)
+    groups = (("darkest", darkest), ("most uniform", most_uniform))
+    rows = [math.ceil(len(group) / _COLUMNS) for _, group in groups]
+    width, height = round(canvas.WIDTH * canvas.DPI), len(groups) * _HEADING + sum(rows) * _UNUSUAL
+    figure = Figure(figsize=(canvas.WIDTH, height / canvas.DPI), dpi=canvas.DPI)
+    room = (width / _COLUMNS - 4) / canvas.DPI
+    top, places = 0, []
+    for (heading, group), taken in zip(groups, rows, strict=True):
+        figure.text(0.5, 1 - (top + 12) / height, heading, fontsize=8, ha="center", va="top")
+        top += _HEADING
+        for index, label in enumerate(group.labels):
+            row, column = divmod(index, _COLUMNS)
+            x, under = (column + 0.5) / _COLUMNS, top + row * _UNUSUAL + _CAPTION
+            name = canvas.fitted(classes[label], canvas.SMALLEST, room)
+            figure.text(x, 1 - (under - 6) / height, name, fontsize=canvas.SMALLEST, ha="center", va="bottom")
+            places.append((under, round(x * width - _EDGE / 2)))
+        top += taken * _UNUSUAL
+    picture = canvas.render(figure)
+    shown = [*canvas.shown(darkest.pixels, _EDGE, False), *canvas.shown(most_uniform.pixels, _EDGE, False)]
+    canvas.paste(picture, shown, places)
+    return picture
+
+
 @canvas.same_everywhere
 @clock.part("figures")
 def class_balance(train: Labels, test: Labels, classes: Sequence[str]) -> Pixels:
-    """Draw how many images of each class there are; train and test: labels (images,)."""
+    """Draw how many images of each class there are; train and test: labels (images,).
+
+    Raises:
+        DataError: no font has a letter of a name, see `fonts.use`.
+    """
+    fonts.use(classes)
     # the legend and the axis, and the same for each class
     figure = canvas.figure(height=0.9 + 0.25 * len(classes))
     axes = figure.add_subplot(xlabel="images")

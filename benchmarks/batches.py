@@ -37,7 +37,7 @@ _RECIPE = {
     "lr": 0.005,
     "weight_decay": 0.05,
     "schedule": "one-cycle",
-    "augment": "flip-shift",
+    "augment": ("flip-shift",),
 }
 
 

@@ -1,15 +1,58 @@
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torchvision import transforms
 
 from fashionboard.base.errors import ModelError
+from fashionboard.base.kind import Kind
 from fashionboard.data.dataset import Images
 from fashionboard.network import inference, nets
 
 SHIFTS = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]
+COLOUR = Kind(32, "rgb", "crop")
+
+
+@pytest.fixture
+def coloured() -> npt.NDArray[np.uint8]:
+    """11 images in colour."""
+    return np.random.default_rng(0).integers(0, 256, (11, *COLOUR.shape), np.uint8)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+@pytest.mark.parametrize("model", ["net", "cnn", "mobilenet_v3_small"])
+def test_every_image_in_colour_gets_its_own_probabilities(
+    coloured: npt.NDArray[np.uint8], model: str, batch_size: int
+) -> None:
+    net = nets.initial(0, 5, model, COLOUR).eval()
+    ours = inference.log_probabilities(net, coloured, batch_size)
+    features = inference.features(net, coloured, batch_size)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
+    with torch.no_grad():
+        each = [net(transform(image)[None]).log_softmax(dim=1)[0] for image in coloured]
+        last = net.get_submodule(net.last)(torch.from_numpy(features)).log_softmax(dim=1)
+    # sums in float32, in another order for another batch
+    assert ours == pytest.approx(torch.stack(each).numpy(), abs=1e-5)
+    assert ours == pytest.approx(last.numpy(), abs=1e-5)
+    assert len(features) == 11 and features.ndim == 2
+
+
+@pytest.mark.parametrize("augment", ["none", "flip", "flip-shift"])
+def test_images_that_are_mapped_count_as_those_in_memory(
+    tmp_path: Path, coloured: npt.NDArray[np.uint8], augment: Literal["none", "flip", "flip-shift"]
+) -> None:
+    coloured.tofile(tmp_path / "images")
+    mapped = np.memmap(tmp_path / "images", np.uint8, "c", shape=coloured.shape)
+    net = nets.initial(0, 5, "cnn", COLOUR)
+    found = []
+    for pixels in (coloured, mapped):
+        logs = inference.log_probabilities(net, pixels, 4)
+        views = inference.with_views(logs, net, pixels, 4, augment)
+        found.append((logs, views, inference.features(net, pixels, 4)))
+    assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 200, 10_000])
@@ -66,10 +109,18 @@ def test_the_largest_finite_logits_give_finite_logarithms(images: Images) -> Non
 
 @pytest.mark.parametrize("batch_size", [1, 7, 10_000])
 @pytest.mark.parametrize(("augment", "shifts"), [("flip", [(0, 0)]), ("flip-shift", SHIFTS)])
+@pytest.mark.parametrize("colour", [False, True])
 def test_views_give_the_mean_probability_of_an_image_mirrored_and_moved(
-    images: Images, batch_size: int, augment: Literal["flip", "flip-shift"], shifts: list[tuple[int, int]]
+    images: Images,
+    coloured: npt.NDArray[np.uint8],
+    batch_size: int,
+    augment: Literal["flip", "flip-shift"],
+    shifts: list[tuple[int, int]],
+    colour: bool,
 ) -> None:
     net, pixels = nets.initial(0), images.pixels[:20]
+    if colour:
+        net, pixels = nets.initial(0, 10, "net", COLOUR), coloured
     logs = inference.log_probabilities(net, pixels, batch_size)
     ours = inference.with_views(logs, net, pixels, batch_size, augment)
     expected = []
@@ -96,6 +147,12 @@ def test_without_views_nothing_changes(images: Images) -> None:
     net, pixels = nets.initial(0), images.pixels[:5]
     logs = inference.log_probabilities(net, pixels, 5)
     assert inference.with_views(logs, net, pixels, 5, "none") is logs
+
+
+def test_no_images_have_no_views(images: Images) -> None:
+    net, none = nets.initial(0), images.pixels[:0]
+    logs = inference.log_probabilities(net, none, 5)
+    assert inference.with_views(logs, net, none, 5, "flip-shift").shape == (0, 10)
 
 
 def test_a_mirrored_image_has_the_same_mean(images: Images) -> None:

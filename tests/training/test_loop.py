@@ -1,5 +1,6 @@
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +9,15 @@ from torch import nn, optim
 from torchvision import transforms
 
 from fashionboard.base.errors import TrainingError
+from fashionboard.base.kind import Kind
 from fashionboard.base.params import Train
+from fashionboard.data import idx
 from fashionboard.data.dataset import Images
 from fashionboard.network import compute, nets
 from fashionboard.network.nets import Network
 from fashionboard.training import augmentation, loop, validation
 from fashionboard.training.best import Best
+from fashionboard.training.feed import Feed
 from fashionboard.training.progress import Report
 from fashionboard.training.validation import Score
 from tests.support.settings import MODERN, settings
@@ -82,12 +86,121 @@ def test_a_plain_loop_with_the_same_settings_of_torch_and_a_fused_optimizer_give
 def test_batches_are_the_images_in_order(images: Images, count: int, batch_size: int) -> None:
     pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)
     positions = torch.from_numpy(np.random.default_rng(0).integers(0, len(images), count))
-    found = list(loop.batches(pixels, labels, positions, batch_size))
+    found = list(loop.batches(Feed(images, torch.device("cpu")), positions, batch_size))
     assert [len(at) for _, _, at in found] == [len(at) for at in positions.split(batch_size)]
     for (inputs, targets, at), expected in zip(found, positions.split(batch_size), strict=True):
         assert torch.equal(at, expected)
         assert torch.equal(inputs, nets.normalise(pixels[expected]))
         assert torch.equal(targets, labels[expected])
+
+
+@pytest.fixture
+def colour() -> Images:
+    """60 images of 32 x 32 pixels in three classes, each with a colour of its own under noise."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(60, dtype=np.uint8) % 3
+    pixels = generator.integers(0, 150, (60, 32, 32, 3), np.uint8)
+    pixels[np.arange(60), :, :, labels] += 100
+    return Images(pixels, labels)
+
+
+COLOUR = Kind(32, "rgb", "crop")
+EVERYTHING = ["flip-shift", "crop-flip", "randaugment", "erase"]
+
+
+def mapped(images: Images, folder: Path) -> Images:
+    """Return the same images, but for the pixels, which are on disk."""
+    (folder / "pixels").write_bytes(bytes(16) + images.pixels.tobytes())
+    return Images(np.memmap(folder / "pixels", np.uint8, "c", 16, images.pixels.shape), images.labels)
+
+
+def weights(net: Network) -> bytes:
+    return b"".join(tensor.numpy().tobytes() for tensor in net.state_dict().values())
+
+
+def test_batches_of_images_that_stay_on_the_cpu_are_moved_to_the_net(colour: Images) -> None:
+    meta = torch.device("meta")  # takes part without a memory, where there is no other
+    feed = Feed(colour, meta, on_cpu=True)
+    changes = augmentation.draw(EVERYTHING, 10, feed.size, seed=0, epoch=0)
+    for inputs, targets, at in loop.batches(feed, torch.arange(10), 5, changes):
+        assert (inputs.device, targets.device) == (meta, meta)
+        assert (inputs.shape, targets.shape) == ((5, 3, 32, 32), (5,))
+        assert at.device == torch.device("cpu")
+
+
+def test_images_in_colour_are_learnt(colour: Images) -> None:
+    wanted = settings(epochs=8, log_every=15, lr=0.01)
+    reports = list(run(nets.initial(0, 3, kind=COLOUR), colour, wanted))
+    assert reports[0].loss == pytest.approx(math.log(3), abs=0.1)
+    assert reports[-1].loss < 0.1
+
+
+@pytest.mark.parametrize("augment", ["none", "randaugment", EVERYTHING])
+def test_mapped_images_give_the_same_bits(colour: Images, tmp_path: Path, augment: object) -> None:
+    found = []
+    for images in (colour, mapped(colour, tmp_path)):
+        net = nets.initial(0, 3, kind=COLOUR)
+        wanted = settings(validation=12, keep="best", augment=augment, log_every=6)
+        rest, held_out = validation.hold_out(images, wanted.validation, wanted.seed)
+        reports = list(loop.Trainer(net, wanted).train(rest, held_out))
+        first = loop.first_batch(rest, wanted)
+        found.append((weights(net), [(r.loss, r.validation, r.confidence.tolist()) for r in reports], first))
+    assert found[0][:2] == found[1][:2]
+    assert torch.equal(found[0][2], found[1][2]) and found[0][2].shape == (4, 3, 32, 32)
+
+
+def test_all_that_a_training_reads_of_mapped_images_is_forgotten(
+    colour: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each chunk; one that holds a batch and no more, here."""
+    forgotten = []
+    monkeypatch.setattr(idx, "forget", lambda array: forgotten.append(idx.is_mapped(array)))
+    monkeypatch.setattr(loop, "_CHUNK", 1)
+    list(run(nets.initial(0, 3, kind=COLOUR), mapped(colour, tmp_path), settings(epochs=2, log_every=100)))
+    # the batches, the one that is recorded, and those of the reports
+    assert forgotten == [True] * (2 * 15 + 1 + 2)
+
+
+def test_many_numbers_are_normalised_at_a_time_and_not_too_many(
+    images: Images, colour: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4,096 of the tutorial's images, and as many larger ones as have their numbers."""
+    chunks: list[int] = []
+    original = Feed.at
+
+    def counted(feed: Feed, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        chunks.append(len(positions))
+        return original(feed, positions)
+
+    monkeypatch.setattr(Feed, "at", counted)
+    for one, batch_size, expected in (
+        (images, 4, [4096, 4096, 1808]),
+        (images, 7, [4095, 4095, 1810]),
+        (images, 6000, [6000, 4000]),
+        (colour, 4, [1044] * 9 + [604]),
+    ):
+        feed = Feed(one, torch.device("cpu"))
+        positions = torch.arange(10_000) % len(one)
+        chunks.clear()
+        list(loop.batches(feed, positions, batch_size))
+        assert chunks == expected
+
+
+@pytest.mark.parametrize("batch_size", [4, 7])
+def test_augmented_batches_do_not_depend_on_where_a_training_goes_on(colour: Images, batch_size: int) -> None:
+    wanted = settings(augment=EVERYTHING, epochs=3, batch_size=batch_size, log_every=5)
+    net = nets.initial(0, 3, kind=COLOUR)
+    trainer = loop.Trainer(net, wanted)
+    before, saved = [], {}
+    for report in trainer.train(colour):
+        before.append((report.step, report.loss))
+        if len(before) == 4:
+            saved = {name: tensor.clone() for name, tensor in trainer.state.items()}
+    again = loop.Trainer(nets.initial(1, 3, kind=COLOUR), wanted)
+    for name, tensor in again.state.items():
+        tensor.data.copy_(saved[name])
+    after = [(report.step, report.loss) for report in again.train(colour, after=before[3][0])]
+    assert after == before[4:] and after
 
 
 def test_reports_come_at_the_tutorials_steps_with_the_means(images: Images) -> None:
@@ -195,7 +308,8 @@ def plain_options(net: nn.Module, images: Images, wanted: Train) -> list[float]:
     losses = []
     for epoch in range(wanted.epochs):
         order = torch.from_numpy(loop.order(len(images), 0, epoch))
-        changed = augmentation.flip_shift(pixels[order], augmentation.draw(len(images), 0, epoch))
+        changes = augmentation.draw(["flip-shift"], len(images), 28, 0, epoch)
+        changed = augmentation.change(pixels[order], changes)
         for inputs, at in zip(changed.split(wanted.batch_size), order.split(wanted.batch_size), strict=True):
             optimizer.zero_grad()
             loss = criterion(net(nets.normalise(inputs)), labels[at])
@@ -213,7 +327,6 @@ def test_looking_at_other_images_changes_nothing_and_sees_them_as_they_are(image
     compute.configure("cpu", 1, wanted.batch_size)
     rest, held_out = validation.hold_out(images, 40, seed=0)
     assert held_out is not None
-    pixels, labels = torch.tensor(held_out.pixels), torch.tensor(held_out.labels, dtype=torch.int64)
     alone, net = nets.initial(0, model="cnn"), nets.initial(0, model="cnn")
     expected = list(run(alone, rest, wanted))
     for report, blind in zip(loop.Trainer(net, wanted).train(rest, held_out), expected, strict=True):
@@ -221,7 +334,7 @@ def test_looking_at_other_images_changes_nothing_and_sees_them_as_they_are(image
         assert report.loss == blind.loss
         assert net.training and net.get_submodule("block1").training
         net.eval()
-        assert report.validation == validation.score(net, pixels, labels)
+        assert report.validation == validation.score(net, Feed(held_out, torch.device("cpu")))
         with torch.no_grad():
             logits = net(nets.normalise(torch.tensor(rest.pixels[report.positions])))
         net.train()

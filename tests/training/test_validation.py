@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
 from fashionboard.base.errors import TrainingError
+from fashionboard.data import idx
 from fashionboard.data.dataset import Images
 from fashionboard.network import nets
 from fashionboard.training import validation
+from fashionboard.training.feed import Feed
 
 
 def numbered(labels: list[int]) -> Images:
@@ -72,11 +76,42 @@ def test_a_class_of_one_image_cannot_be_on_both_sides() -> None:
 
 def test_the_score_is_scikit_learns(images: Images) -> None:
     net = nets.initial(0).eval()
-    pixels, labels = torch.tensor(images.pixels), torch.tensor(images.labels, dtype=torch.int64)
-    pixels, labels = pixels.repeat(6, 1, 1), labels.repeat(6)  # more than go through at a time
-    found = validation.score(net, pixels, labels)
+    # more than go through at a time
+    many = Images(np.tile(images.pixels, (6, 1, 1)), np.tile(images.labels, 6))
+    found = validation.score(net, Feed(many, torch.device("cpu")))
+    labels = many.labels
     with torch.no_grad():
-        probabilities = net(nets.normalise(pixels)).double().softmax(dim=1).numpy()
+        probabilities = net(nets.normalise(torch.tensor(many.pixels))).double().softmax(dim=1).numpy()
     # sums in float32, in another order for another batch
     assert found.loss == pytest.approx(log_loss(labels, probabilities, labels=range(10)), abs=1e-6)
     assert found.accuracy == accuracy_score(labels, probabilities.argmax(axis=1))
+
+
+def test_a_part_of_the_images_goes_through_at_a_time_whatever_their_size() -> None:
+    """A thousand of the tutorial's; of larger ones as many as have their numbers, but 32 at least."""
+    parts: list[int] = []
+
+    class Counted(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            parts.append(len(x))
+            return x.flatten(1)[:, :2]
+
+    for shape, expected in (
+        ((28, 28), [1000, 1000, 200]),
+        ((64, 64, 3), [63] * 34 + [58]),
+        ((224, 224), [32] * 68 + [24]),
+    ):
+        parts.clear()
+        pixels = np.broadcast_to(np.zeros(shape, np.uint8), (2200, *shape)).copy()
+        validation.score(Counted(), Feed(Images(pixels, np.zeros(2200, np.uint8)), torch.device("cpu")))
+        assert parts == expected
+
+
+def test_the_sides_of_mapped_images_are_mapped_and_the_same(images: Images, tmp_path: Path) -> None:
+    (tmp_path / "pixels").write_bytes(images.pixels.tobytes())
+    on_disk = Images(np.memmap(tmp_path / "pixels", np.uint8, "c", shape=images.pixels.shape), images.labels)
+    expected, found = (validation.hold_out(each, 40, seed=0) for each in (images, on_disk))
+    for one, other in zip(expected, found, strict=True):
+        assert one is not None and other is not None
+        assert idx.is_mapped(other.pixels) and not idx.is_mapped(one.pixels)
+        assert np.array_equal(one.pixels, other.pixels) and np.array_equal(one.labels, other.labels)

@@ -21,7 +21,8 @@ def log_probabilities(
 ) -> npt.NDArray[np.float64]:
     """Return the logarithm of each class's probability for each image.
 
-    pixels: uint8 (images, 28, 28). batch_size: images a forward pass; bounds the memory.
+    pixels: uint8 (images, size, size), or (images, size, size, 3) in colour. batch_size: images a forward
+    pass; bounds the memory.
 
     Returns float64 (images, classes), finite, none above 0.
 
@@ -64,23 +65,27 @@ def with_views(
     views = [(flip, shift) for flip in (False, True) for shift in shifts]
     total = torch.from_numpy(logs)
     for flip, shift in views[1:]:
-        seen = _moved(pixels[:, :, ::-1] if flip else pixels, *shift)
-        total = torch.logaddexp(total, torch.from_numpy(log_probabilities(net, seen, batch_size)))
+        mirrored = pixels[:, :, ::-1] if flip else pixels
+        # a view of all images would be as large as they are
+        parts = [mirrored[start:][:batch_size] for start in range(0, max(len(pixels), 1), batch_size)]
+        found = [log_probabilities(net, _moved(part, *shift), batch_size) for part in parts]
+        total = torch.logaddexp(total, torch.from_numpy(np.concatenate(found)))
     # classes that are certain in all views may be rounded to a little more
     return (total - math.log(len(views))).clamp_(max=0).numpy()
 
 
 def _moved(pixels: npt.NDArray[np.uint8], down: int, right: int) -> npt.NDArray[np.uint8]:
     """Return images moved by at most one pixel each way."""
-    height, width = pixels.shape[1:]
-    framed = np.pad(pixels, ((0, 0), (1, 1), (1, 1)))
+    height, width, *colours = pixels.shape[1:]
+    framed = np.pad(pixels, ((0, 0), (1, 1), (1, 1), *((0, 0) for _ in colours)))
     return np.ascontiguousarray(framed[:, 1 - down :, 1 - right :][:, :height, :width])
 
 
 def features(net: Network, pixels: npt.NDArray[np.uint8], batch_size: int) -> npt.NDArray[np.float32]:
     """Return what the last layer of `net` sees of each image.
 
-    pixels: uint8 (images, 28, 28). batch_size: images a pass; bounds the memory.
+    pixels: uint8 (images, size, size), or (images, size, size, 3) in colour. batch_size: images a pass;
+    bounds the memory.
 
     Returns float32 (images, features).
     """

@@ -1,7 +1,7 @@
 """The tutorial's training loop: images, a net and settings in; reports out, and the net trained."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +12,20 @@ from tqdm import tqdm
 
 from fashionboard.base.errors import TrainingError
 from fashionboard.base.params import Train
+from fashionboard.data import mapped
 from fashionboard.data.dataset import Images
 from fashionboard.network.nets import Network, normalise
 from fashionboard.training import augmentation, optimizer, repeat, schedule, validation
 from fashionboard.training.best import Best
+from fashionboard.training.feed import Feed
 from fashionboard.training.optimizer import Optimizer
 from fashionboard.training.progress import Report
 
 # the tutorial's batches of four, all of which it shows
 _SHOWN = 4
-# images normalised at a time: many small operations cost more than one large, and this is 13 MB
-_CHUNK = 4096
+# numbers normalised at a time, those of 4,096 images of 28 x 28 pixels: many small operations cost more than
+# one large, and this is 13 MB
+_CHUNK = 4096 * 28 * 28
 
 
 def order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -31,28 +34,34 @@ def order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
 
 
 def first_batch(images: Images, settings: Train) -> Tensor:
-    """Return the first batch of the training, as the images are: float32 (batch, 1, 28, 28), on the CPU."""
+    """Return the first batch of the training, as the images are, on the CPU.
+
+    Returns float32 (batch, channels, size, size), normalised.
+    """
     positions = order(len(images), settings.seed, epoch=0)[: settings.batch_size]
-    return normalise(torch.tensor(images.pixels[positions]))
+    return normalise(torch.from_numpy(mapped.take(images.pixels, positions)))
 
 
 def batches(
-    pixels: Tensor, labels: Tensor, positions: Tensor, batch_size: int, changes: Tensor | None = None
+    feed: Feed, positions: Tensor, batch_size: int, changes: Mapping[str, Tensor] | None = None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Yield the images at `positions` as the net takes them, `batch_size` at a time; the last may be fewer.
 
-    pixels: uint8 (images, 28, 28). labels: int64 (images,). positions: int64 (n,). changes: int64 (n, 3),
-    how each is augmented, if it is.
+    positions: int64 (n,), where the images are. changes: how they are augmented, see `augmentation.draw`; by
+    name, int64 (n, ...), where the images are.
 
-    Yields float32 (batch, 1, 28, 28), normalised; int64 (batch,), their labels; int64 (batch,),
-    their positions; all on the device of `pixels`.
+    Yields float32 (batch, channels, size, size), normalised, on the net's device; int64 (batch,), their
+    labels, likewise; int64 (batch,), their positions, where the images are.
     """
-    size = batch_size * max(1, _CHUNK // batch_size)
+    size = batch_size * max(1, _CHUNK // feed.values // batch_size)
     for index, chunk in enumerate(positions.split(size)):
-        chosen = pixels[chunk]
-        if changes is not None:
-            chosen = augmentation.flip_shift(chosen, changes[index * size :][:size])
-        together = normalise(chosen), labels[chunk], chunk
+        pixels, labels = feed.at(chunk)
+        if changes:
+            part = {name: drawn[index * size :][:size] for name, drawn in changes.items()}
+            pixels = augmentation.change(pixels, part)
+        # as bytes, which are a quarter
+        pixels, labels = pixels.to(feed.device), labels.to(feed.device)
+        together = normalise(pixels), labels, chunk
         yield from zip(*(tensor.split(batch_size) for tensor in together), strict=True)
 
 
@@ -83,6 +92,7 @@ class Trainer:
     def __init__(self, net: Network, settings: Train) -> None:
         """Prepare to train `net` in place; it must be on its device already."""
         self._net, self._settings = net, settings
+        self._device = next(net.parameters()).device
         self._optimizer = optimizer.make(net, settings)
         weights = net.state_dict()
         self._stepped = [*weights.values(), *self._optimizer.state.values()]
@@ -104,19 +114,20 @@ class Trainer:
             TrainingError: the loss is not finite, or the weights are not at the end of an interval.
         """
         settings, size = self._settings, self._settings.batch_size
-        pixels, labels = self._on_device(images)
-        unseen = self._on_device(held_out) if held_out else None
+        feed = Feed(images, self._device, on_cpu=not augmentation.on_device(settings.augment))
+        unseen = Feed(held_out, self._device) if held_out else None
         steps = math.ceil(len(images) / size)
         total = settings.epochs * steps
         self._net.train()
         function = training_step(self._net, self._optimizer, settings.label_smoothing)
-        step = repeat.record(function, normalise(pixels[:size]), labels[:size], self._stepped)
+        inputs, targets, _ = next(batches(feed, torch.arange(min(size, len(feed))), size))
+        step = repeat.record(function, inputs, targets, self._stepped)
         # disable=None: no bar where nobody watches
         with tqdm(total=total, initial=after + 1, desc="train", unit="batch", disable=None) as bar:
             for epoch in range((after + 1) // steps, settings.epochs):
                 first = max(epoch * steps, after + 1)
                 running_loss, since = 0.0, 0
-                rest = self._batches(pixels, labels, epoch, first - epoch * steps)
+                rest = self._batches(feed, epoch, first - epoch * steps)
                 for number, (inputs, targets, positions) in enumerate(rest, first):
                     self._set_learning_rate(number, total)
                     running_loss += _finite(step(inputs, targets).item(), number, settings.lr)
@@ -124,7 +135,7 @@ class Trainer:
                     if since == settings.log_every or (number + 1) % steps == 0:
                         bar.set_postfix(loss=f"{running_loss / since:.3f}", refresh=False)
                         shown = positions[:_SHOWN]
-                        report = self._report(number, running_loss / since, shown, pixels[shown], unseen)
+                        report = self._report(number, running_loss / since, feed, shown, unseen)
                         if self._best and report.validation:
                             self._best.update(report.validation)
                         yield report
@@ -144,22 +155,14 @@ class Trainer:
             self._best.restore()
         return self._net
 
-    def _on_device(self, images: Images) -> tuple[Tensor, Tensor]:
-        device = next(self._net.parameters()).device
-        pixels, labels = torch.from_numpy(images.pixels), torch.from_numpy(images.labels)
-        return pixels.to(device), labels.to(device, torch.int64)
-
-    def _batches(
-        self, pixels: Tensor, labels: Tensor, epoch: int, first: int
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _batches(self, feed: Feed, epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield the batches of `epoch` from number `first` of it on."""
-        settings, images = self._settings, len(pixels)
+        settings, images = self._settings, len(feed)
         start = first * settings.batch_size
-        positions = torch.from_numpy(order(images, settings.seed, epoch)[start:]).to(pixels.device)
-        changes = None
-        if settings.augment == "flip-shift":
-            changes = augmentation.draw(images, settings.seed, epoch)[start:].to(pixels.device)
-        return batches(pixels, labels, positions, settings.batch_size, changes)
+        positions = torch.from_numpy(order(images, settings.seed, epoch)[start:]).to(feed.home)
+        drawn = augmentation.draw(settings.augment, images, feed.size, settings.seed, epoch)
+        changes = {name: each[start:].to(feed.home) for name, each in drawn.items()}
+        return batches(feed, positions, settings.batch_size, changes)
 
     def _set_learning_rate(self, step: int, steps: int) -> None:
         # a constant one is a number
@@ -167,14 +170,13 @@ class Trainer:
             rate = schedule.learning_rate(self._settings.schedule, self._settings.lr, step, steps)
             self._optimizer.lr.fill_(rate)
 
-    def _report(
-        self, step: int, loss: float, positions: Tensor, shown: Tensor, unseen: tuple[Tensor, Tensor] | None
-    ) -> Report:
+    def _report(self, step: int, loss: float, feed: Feed, positions: Tensor, unseen: Feed | None) -> Report:
         self._net.eval()
+        shown = normalise(feed.at(positions)[0].to(feed.device))
         with torch.no_grad():
-            probabilities = functional.softmax(self._net(normalise(shown)), dim=1)
+            probabilities = functional.softmax(self._net(shown), dim=1)
         confidence, predicted = (tensor.cpu().numpy() for tensor in probabilities.max(dim=1))
-        score = validation.score(self._net, *unseen) if unseen else None
+        score = validation.score(self._net, unseen) if unseen else None
         self._net.train()
         if not np.isfinite([*confidence, score.loss if score else 0]).all():
             raise TrainingError(f"the weights are not finite after step {step}; try a smaller train.lr")

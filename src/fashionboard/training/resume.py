@@ -159,8 +159,9 @@ def _name(key: str) -> str:
 
 
 def _platform() -> str:
-    # what computes, and what chooses and orders the images
-    software = [f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "scikit-learn")]
+    # what computes, and what chooses, orders and changes the images
+    names = ("torch", "torchvision", "numpy", "scikit-learn")
+    software = [f"{name} {metadata.version(name)}" for name in names]
     return ", ".join([*software, torch.backends.cpu.get_cpu_capability()])
 
 

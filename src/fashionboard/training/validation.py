@@ -5,15 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from fashionboard.base.errors import TrainingError
+from fashionboard.data import mapped
 from fashionboard.data.dataset import Images
 from fashionboard.network.nets import normalise
+from fashionboard.training.feed import Feed
 
-# images a forward pass; bounds the memory
-_TOGETHER = 1000
+# numbers a forward pass, as 1,000 images of 28 x 28 pixels have: bounds the memory; and images at least: a
+# graphics card is idle with fewer
+_TOGETHER, _LEAST = 1000 * 28 * 28, 32
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,12 @@ class Score:
 def hold_out(images: Images, count: int, seed: int) -> tuple[Images, Images | None]:
     """Part `images` into those to train on and `count` others, drawn at random, both in their order.
 
-    Of each class the same share is held out, to within an image. With a count of 0 nothing is: None.
+    Of each class the same share is held out, to within an image. With a count of 0 nothing is: None. Those of
+    mapped images are mapped, see `mapped.rows`.
 
     Raises:
         TrainingError: a class would have no image on one of the sides.
+        DataError: there is no room for a temporary file.
     """
     if count == 0:
         return images, None
@@ -53,17 +58,21 @@ def hold_out(images: Images, count: int, seed: int) -> tuple[Images, Images | No
             "training images, with some of each class on both sides: "
             f"a class has {fewest:,} in all; choose another number, or 0"
         )
-    kept, held_out = (Images(images.pixels[at], images.labels[at]) for at in map(np.sort, parts))
+    sides = [np.sort(part) for part in parts]
+    kept, held_out = (Images(mapped.rows(images.pixels, at), images.labels[at]) for at in sides)
     return kept, held_out
 
 
-def score(net: nn.Module, pixels: Tensor, labels: Tensor) -> Score:
-    """Return how well `net` does, which must be in evaluation mode.
-
-    pixels: uint8 (images, 28, 28). labels: int64 (images,). Both on the net's device.
-    """
+def score(net: nn.Module, feed: Feed) -> Score:
+    """Return how well `net` does on the images of `feed`; it must be in evaluation mode, on their device."""
+    parts = torch.arange(len(feed)).split(max(_LEAST, _TOGETHER // feed.values))
+    logits, labels = [], []
     with torch.no_grad():
-        logits = torch.cat([net(normalise(part)) for part in pixels.split(_TOGETHER)]).double()
-        loss = functional.cross_entropy(logits, labels)
-        accuracy = (logits.argmax(dim=1) == labels).double().mean()
+        for part in parts:
+            pixels, classes = (each.to(feed.device) for each in feed.at(part))
+            logits.append(net(normalise(pixels)))
+            labels.append(classes)
+        scores, targets = torch.cat(logits).double(), torch.cat(labels)
+        loss = functional.cross_entropy(scores, targets)
+        accuracy = (scores.argmax(dim=1) == targets).double().mean()
     return Score(loss.item(), accuracy.item())

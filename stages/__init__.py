@@ -14,7 +14,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 # tests/test_extras.py holds this to what the stages import
-_NEEDED = "PIL matplotlib numpy psutil pydantic requests ruamel safetensors sklearn tensorboard torch tqdm"
+_NEEDED = (
+    "PIL matplotlib numpy psutil pydantic requests ruamel safetensors sklearn tensorboard torch torchvision "
+    "tqdm"
+)
 _missing = [name for name in _NEEDED.split() if importlib.util.find_spec(name) is None]
 if _missing:
     sys.exit(

@@ -1,11 +1,11 @@
-"""Stage `download`: the four files of the data set, fetched, drawn or one's own, and verified."""
+"""Stage `download`: the four files of the data set, fetched, drawn or of one's own pictures, and verified."""
 
 import os
 from pathlib import Path
 
 from fashionboard.base import errors, params
 from fashionboard.data import dataset
-from fashionboard.sources import download, drawn, own
+from fashionboard.sources import class_folders, download, drawn, idx_files, own
 
 OUT = Path("data/raw")
 
@@ -13,12 +13,15 @@ OUT = Path("data/raw")
 def main() -> None:
     settings = params.load(Path("params.yaml")).data
     if settings.dataset == "drawn":
-        wanted = settings.drawn
-        train = drawn.draw(wanted.train_images, wanted.seed, "train")
-        test = drawn.draw(wanted.test_images, wanted.seed, "test")
+        train = drawn.draw(settings.drawn.train_images, settings.drawn.seed, "train")
+        test = drawn.draw(settings.drawn.test_images, settings.drawn.seed, "test")
         dataset.save(OUT, drawn.DESCRIPTION, {"train": train, "test": test})
-    elif settings.dataset.startswith(own.PREFIX):
-        about, splits = own.read(own.folder(settings.dataset, os.environ))
+    elif settings.dataset == "folder":
+        how = class_folders.Options(settings.test_share, settings.split_seed, settings.unreadable)
+        about, splits = class_folders.read(own.folder(settings.path, os.environ), settings.kind, how)
+        dataset.save(OUT, about, splits)
+    elif settings.dataset == "idx":
+        about, splits = idx_files.read(own.folder(settings.path, os.environ), settings.kind)
         dataset.save(OUT, about, splits)
     else:
         sources = download.sources(settings.mirrors, os.environ)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from fashionboard.base import errors, params
 from fashionboard.data import dataset
-from fashionboard.events import inputs
+from fashionboard.events import images, inputs
 from fashionboard.events.writer import EventWriter
 from fashionboard.repository import times
 
 RAW = Path("data/raw")
 OUT = Path("runs/embed")
+POINT = 28  # pixels an edge, of which each is a coordinate, or three in colour
 
 
 def main() -> None:
@@ -21,7 +22,8 @@ def main() -> None:
     key = inputs.key("embed", settings)
     with EventWriter(OUT, key) as events:
         labels = {"label": [about.classes[label] for label in chosen.labels]}
-        events.projector("images", chosen.pixels, labels, chosen.pixels)
+        points = images.thumbnails(chosen.pixels, POINT)
+        events.projector("images", points, labels, chosen.pixels)
         events.text(
             "data_set", f"{settings.points:,} training images of `{about.name}` are in the Projector."
         )

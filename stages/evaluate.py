@@ -28,7 +28,7 @@ def main() -> None:
 
     compute.configure("cpu", settings.threads, settings.batch_size)
     about, test = dataset.describe(RAW), dataset.load(RAW, "test")
-    net, _ = checkpoint.load(MODEL, checkpoint.Origin(about.name, about.classes))
+    net, _ = checkpoint.load(MODEL, checkpoint.Origin(about.name, about.classes, about.kind))
     tested = f"the {len(test):,} test images of {about.name}"
 
     # judge
@@ -41,14 +41,15 @@ def main() -> None:
     bins = calibration.measure(confidence, predicted == test.labels)
     confusion = scores.confusion(predicted, test.labels, len(about.classes))
     wrong = scores.mistakes(confidence, predicted == test.labels)
-    chosen = dataset.positions(len(test), settings.points, settings.seed)
-    features = inference.features(net, test.pixels[chosen], settings.batch_size)
+    positions = dataset.positions(len(test), settings.points, settings.seed)
+    chosen = dataset.take(test, positions)
+    features = inference.features(net, chosen.pixels, settings.batch_size)
 
     # draw
     matrix = diagrams.confusion(confusion, about.classes, tested)
     reliability = diagrams.reliability(bins.edges, bins.counts, bins.accuracy, bins.error, tested)
     shown = test.pixels[wrong], test.labels[wrong], predicted[wrong], confidence[wrong]
-    mistakes = diagrams.mistakes(*shown, about.classes, tested)
+    mistakes = diagrams.mistakes(*shown, about.classes, tested, about.kind.negative)
 
     # write for TensorBoard
     key = inputs.key("evaluate", settings)
@@ -57,14 +58,15 @@ def main() -> None:
         for quantity in ("average_precision", "precision", "recall", "f1"):
             events.scalars(quantity.replace("_", " "), numbers[quantity])
         events.scalar("accuracy", numbers["accuracy"])
+        events.scalar("balanced accuracy", numbers["recall"]["macro"])
         events.scalar("expected calibration error", bins.error)
         events.image("confusion matrix", matrix)
         events.image("reliability", reliability)
         events.image("most confident mistakes", mistakes)
         events.histograms("weights", histograms.weights(net))
         events.histograms("activations", activations)
-        known = scores.decisions(predicted[chosen], test.labels[chosen], about.classes)
-        events.projector("features", features, known, test.pixels[chosen])
+        known = scores.decisions(predicted[positions], chosen.labels, about.classes)
+        events.projector("features", features, known, chosen.pixels)
         events.text("data_set", f"Evaluated on {literal(tested)}.")
 
     # write for DVC

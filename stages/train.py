@@ -21,17 +21,19 @@ def main() -> None:
     arithmetic.choose(settings.arithmetic)
     # torch takes seconds to import: not before the parameters are known to be right
     with clock.part("imports"), loading.uncollected():
-        from fashionboard.events.writer import EventWriter
+        from fashionboard.events.writer import EventWriter, literal
         from fashionboard.figures import examples
         from fashionboard.network import checkpoint, compute, nets
-        from fashionboard.training import graph, progress, resume, validation
+        from fashionboard.training import graph, progress, resume, start, validation
         from fashionboard.training.loop import Trainer, first_batch
 
     device = compute.configure(settings.device, settings.threads, settings.batch_size)
     about = dataset.describe(RAW)
     images, held_out = validation.hold_out(dataset.load(RAW, "train"), settings.validation, settings.seed)
     key, classes = inputs.key("train", settings), about.classes
-    net = nets.initial(settings.seed, len(classes), settings.model)
+    origin = checkpoint.Origin(about.name, classes, about.kind)
+    net = nets.initial(settings.seed, len(classes), settings.model, about.kind)
+    started = start.begin(net, Path(settings.start), origin)
     traced = graph.trace(net, first_batch(images, settings))
     trainer = Trainer(net.to(device), settings)
     expected = resume.Expected(trainer.steps(len(images)), len(images), len(classes))
@@ -39,12 +41,15 @@ def main() -> None:
     after = reports[-1].step if reports else -1
     with EventWriter(RUN, key) as events:
         others = f"; {len(held_out):,} others were held out" if held_out else ""
+        others += f"; it began with a model of {literal(started.data_set)}" if started else ""
         events.text("data_set", f"Trained on the {len(images):,} training images of `{about.name}`{others}.")
         events.graph(traced)
         trained = clock.trained(trainer.train(images, held_out, after), after)
         for report in itertools.chain(reports[:], trained):
-            shown = images.pixels[report.positions], images.labels[report.positions]
-            picture = examples.predictions(*shown, report.predicted, report.confidence, classes)
+            shown = dataset.take(images, report.positions)
+            decided = report.predicted, report.confidence
+            negative = about.kind.negative
+            picture = examples.predictions(shown.pixels, shown.labels, *decided, classes, negative)
             events.scalar("training loss", report.loss, report.step)
             if report.validation:
                 events.scalar("validation loss", report.validation.loss, report.step)
@@ -56,7 +61,7 @@ def main() -> None:
                 resume.save(key, trainer.state, reports)
     outputs.write_csv(LOSSES, *progress.table(reports))
     outputs.write_json(METRICS, {"data_set": about.name, **progress.summary(reports, settings.keep)})
-    checkpoint.save(MODEL, trainer.kept(), checkpoint.Origin(about.name, classes))
+    checkpoint.save(MODEL, trainer.kept(), origin)
     times.keep("train", key)
     resume.discard(key)
 

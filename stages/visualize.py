@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fashionboard.base import errors, params
-from fashionboard.data import dataset
+from fashionboard.data import dataset, survey
 from fashionboard.events import images, inputs
 from fashionboard.events.writer import EventWriter
 from fashionboard.figures import card, examples
@@ -11,6 +11,7 @@ from fashionboard.repository import times
 
 RAW = Path("data/raw")
 OUT = Path("runs/visualize")
+UNUSUAL = 6  # images of each sort
 
 
 def main() -> None:
@@ -19,6 +20,8 @@ def main() -> None:
     train, test = dataset.load(RAW, "train"), dataset.load(RAW, "test")
     four = dataset.choose(train, 4, settings.seed)
     of_each = dataset.choose_by_class(train, settings.images_per_class, settings.seed)
+    found = survey.extremes(train, UNUSUAL)
+    darkest, most_uniform = dataset.take(train, found.darkest), dataset.take(train, found.most_uniform)
     key = inputs.key("visualize", settings)
     with EventWriter(OUT, key) as events:
         events.image("four_fashion_mnist_images", images.grid(four.pixels, columns=4))
@@ -27,6 +30,7 @@ def main() -> None:
             examples.class_grid(of_each.pixels, of_each.labels, about.classes, settings.images_per_class),
         )
         events.image("class_balance", examples.class_balance(train.labels, test.labels, about.classes))
+        events.image("unusual", examples.unusual(darkest, most_uniform, about.classes))
         events.text("data_set", card.markdown(about, train, test))
     times.keep("visualize", key)
 

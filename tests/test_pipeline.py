@@ -59,7 +59,12 @@ def test_the_pipeline_leaves_a_clean_tree(finished: Repository) -> None:
 
 def test_visualize_shows_pictures_and_a_card(finished: Repository) -> None:
     events = read(finished, "visualize")
-    assert set(events.Tags()["images"]) == {"four_fashion_mnist_images", "class_grid", "class_balance"}
+    assert set(events.Tags()["images"]) == {
+        "four_fashion_mnist_images",
+        "class_grid",
+        "class_balance",
+        "unusual",
+    }
     (four,) = events.Images("four_fashion_mnist_images")
     assert (four.width, four.height) == (4 * 30 + 2, 32)  # torchvision's grid of 28 pixels with 2 between
     pixels = np.asarray(Image.open(io.BytesIO(four.encoded_image_string)))

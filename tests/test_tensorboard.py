@@ -35,7 +35,12 @@ def test_both_loaders_serve_every_tab(finished: Repository, fast: bool) -> None:
         eventually(lambda: len(loss() or []), 4)
         eventually(lambda: len(get(address, "plugin/pr_curves/tags").get("evaluate", [])), 10)
         pictures = get(address, "plugin/images/tags")
-        assert set(pictures["visualize"]) == {"four_fashion_mnist_images", "class_grid", "class_balance"}
+        assert set(pictures["visualize"]) == {
+            "four_fashion_mnist_images",
+            "class_grid",
+            "class_balance",
+            "unusual",
+        }
         shown = get(address, "plugin/images/images", run="train", tag="predictions vs. actuals", sample="0")
         assert [picture["step"] for picture in shown] == [29, 59, 89, 99]
         assert get(address, "plugin/graphs/info")["train"]["run_graph"]

@@ -178,10 +178,10 @@ def projected(page: Page, run: str, width: int) -> Iterator[Any]:
         view = page.wait("vz-projector")[0]
         # either run may be the one that is shown first
         page.eventually("return arguments[0].dataSet?.spriteAndMetadataInfo?.stats", view)
-        (menu,) = [each for each in page.find("paper-dropdown-menu") if "2 runs found" in each.text]
-        menu.click()
-        (item,) = [each for each in page.wait("paper-item", 2, menu) if each.text == run]
-        item.click()
+        for menu in [each for each in page.find("paper-dropdown-menu") if "2 runs found" in each.text]:
+            menu.click()
+            (item,) = [each for each in page.wait("paper-item", 2, menu) if each.text == run]
+            item.click()
         page.eventually("return arguments[0].dataSet?.dim[1] == arguments[1]", view, width)
         page.eventually("return arguments[0].dataSet.spriteAndMetadataInfo?.stats", view)
         yield view

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fashionboard.data.dataset import CLASSES
+from fashionboard.base.kind import FASHION_MNIST, Kind
+from fashionboard.data.dataset import CLASSES, Images
 from fashionboard.evaluation import calibration, histograms, scores
 from fashionboard.network import compute, inference, nets
-from fashionboard.predict import decode, image
+from fashionboard.pictures import decode, fit
+from fashionboard.predict import image
 from fashionboard.sources import drawn
 from fashionboard.training import loop, validation
 from tests.predict.test_image import on_page
@@ -28,6 +30,7 @@ TRAININGS: dict[str, dict[str, object]] = {
     "cosine": {"schedule": "cosine", "lr": 0.01},
     "one-cycle": {"schedule": "one-cycle", "lr": 0.01},
     "augmented": {"augment": "flip-shift"},
+    "changed by torchvision": {"augment": ("crop-flip", "randaugment", "erase")},
     "smoothed": {"label_smoothing": 0.1},
     "validated": {"validation": 60, "keep": "best"},
     "a single image": {"batch_size": 1},
@@ -42,6 +45,15 @@ TRAININGS: dict[str, dict[str, object]] = {
     "cnn, modern": {**MODERN, "epochs": 1},
     "cnn, modern, two threads, validated": {**MODERN, "epochs": 1, "threads": 2, "validation": 60},
 }
+# likewise, on images in colour
+IN_COLOUR: dict[str, dict[str, object]] = {
+    "the tutorial's": {"augment": ("crop-flip", "randaugment", "erase", "flip-shift")},
+    "a batch of 32": {"batch_size": 32},
+    "cnn": {"model": "cnn"},
+    "mobilenet": {"model": "mobilenet_v3_small"},
+    "resnet18": {"model": "resnet18", "batch_size": 2},
+}
+COLOUR = Kind(32, "rgb", "pad")
 
 
 def digest(*values: object) -> str:
@@ -54,12 +66,16 @@ def digest(*values: object) -> str:
     return found.hexdigest()[:16]
 
 
-def trained(changes: dict[str, object]) -> str:
+def trained(changes: dict[str, object], kind: Kind = FASHION_MNIST) -> str:
     wanted = settings(log_every=2, **changes)
     compute.configure("cpu", wanted.threads, wanted.batch_size)
     images = drawn.draw(max(200, wanted.batch_size), seed=0, split="train")
+    if kind != FASHION_MNIST:
+        images = Images(
+            np.random.default_rng(0).integers(0, 256, (40, *kind.shape), np.uint8), images.labels[:40]
+        )
     images, held_out = validation.hold_out(images, wanted.validation, seed=0)
-    net = nets.initial(0, model=wanted.model)
+    net = nets.initial(0, model=wanted.model, kind=kind)
     trainer = loop.Trainer(net, wanted)
     report = next(trainer.train(images, held_out))
     return digest(*asdict(report).values(), *trainer.kept().state_dict().values())
@@ -104,18 +120,22 @@ def functions() -> Iterator[tuple[str, str]]:
 
 
 def pictures(folder: Path) -> Iterator[tuple[str, str]]:
-    """What `predict` makes of pictures on white pages of several sizes, as files with losses."""
+    """What pictures on white pages of several sizes, as files with losses, become."""
     garments = drawn.draw(10, seed=0, split="test").pixels
     for number, garment in enumerate(garments):
         path = folder / f"{number}.jpg"
         on_page(garment, 40 + number, scale=3 + number).save(path, quality=60 + 3 * number)
-        yield f"picture {number}", digest(image.convert(decode.read(path)).pixels)
+        picture = decode.read(path)
+        yield f"picture {number}", digest(image.convert(picture).pixels)
+        for way in ("crop", "pad", "stretch"):
+            yield f"picture {number}, {way}", digest(fit.fit(picture, Kind(40, "rgb", way)))
 
 
 def computed(folder: Path) -> dict[str, str]:
     """Return all digests by what they are of; pictures are made in `folder`."""
     found = {f"trained: {name}": trained(changes) for name, changes in TRAININGS.items()}
-    for model in nets.MODELS:
+    found.update({f"in colour: {name}": trained(changes, COLOUR) for name, changes in IN_COLOUR.items()})
+    for model in ("net", "cnn"):
         for batch_size, threads in ((1, 1), (20, 2), (40, 1), (40, 2)):
             found.update(evaluated(model, batch_size, threads))
     found.update(functions())

@@ -43,10 +43,12 @@ def missing() -> str:
         return "no network namespaces: apt-get install iproute2"
     if os.geteuid() != 0:
         return "network namespaces are root's to make"
-    tried = subprocess.run([_IP, "netns", "add", "fashionboard-try"], capture_output=True, check=False)
+    # several workers of pytest-xdist ask at once
+    name = f"fashionboard-try-{os.getpid()}"
+    tried = subprocess.run([_IP, "netns", "add", name], capture_output=True, check=False)
     if tried.returncode:
         return f"no network namespaces: {tried.stderr.decode().strip()}"
-    _ip("netns", "delete", "fashionboard-try")
+    _ip("netns", "delete", name)
     return ""
 
 

@@ -17,10 +17,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # a killed DVC may have left its lock file empty: each later command would fail
 MEND := @fashionboard restore --lock
-# a file's tests share what they have made; conftest.py chooses the order
-WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# a file's tests share what they have made; conftest.py chooses the order. TOGETHER: tests that run at a time
+TOGETHER ?= 2
+WORKERS = --numprocesses $(TOGETHER) --dist loadfile --no-loadscope-reorder
+# what takes minutes
+CHECKS := check_emulated.py check_docs.py check_sweep.py check_damaged.py
 
-.PHONY: help setup repro demo best restore verify board bench bench-board bench-sweep screenshots torture checks damage soak emulate mutants test test-all lint tensorboard
+.PHONY: help setup repro demo best restore verify board bench bench-board bench-sweep screenshots torture checks everything damage soak emulate mutants test test-all lint tensorboard
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -106,7 +109,11 @@ test-all: $(READY) ## run all tests
 	@pytest $(WORKERS)
 
 checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories, the pages, hosts
-	@pytest --numprocesses 2 tests/check_emulated.py tests/check_damaged.py tests/check_docs.py tests/check_sweep.py
+	@pytest $(WORKERS) $(CHECKS:%=tests/%)
+
+everything: TOGETHER := 3
+everything: $(READY) ## run test-all and checks as one, three at a time, for a third of their time is waiting
+	@pytest $(WORKERS) --override-ini 'python_files=test_*.py $(CHECKS)'
 
 damage: $(READY) ## look at 2,000 damaged repositories, and at each while a board is open
 	@DAMAGED=2000 pytest --numprocesses 2 tests/check_damaged.py

@@ -29,8 +29,11 @@ from fashionboard.sources import drawn
 from tests.support import small as small_repository
 from tests.support.progress import Progress
 from tests.support.repository import Repository
+from tests.support.sharing import ByFile
 
 ROOT = Path(__file__).resolve().parents[1]
+# how long files take whose tests are not marked as slow: they are called by name
+_MINUTES = {"check_emulated.py": 10, "check_docs.py": 8, "check_sweep.py": 5, "check_damaged.py": 4}
 
 
 @pytest.hookimpl(trylast=True)
@@ -43,7 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: at the end no worker is left alone with one."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    items.sort(key=lambda item: (_MINUTES.get(item.path.name, 0), slow[item.path]), reverse=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile | None:
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

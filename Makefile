@@ -21,7 +21,7 @@ MEND := @fashionboard restore --lock
 TOGETHER ?= 2
 WORKERS = --numprocesses $(TOGETHER) --dist loadfile --no-loadscope-reorder
 # what takes minutes
-CHECKS := check_emulated.py check_docs.py check_sweep.py check_damaged.py
+CHECKS := check_emulated.py check_docs.py check_sweep.py check_large.py check_damaged.py
 
 .PHONY: help setup repro demo best restore verify board bench bench-board bench-sweep screenshots torture checks everything damage soak emulate mutants test test-all lint tensorboard
 .DEFAULT_GOAL := help

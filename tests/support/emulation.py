@@ -17,6 +17,24 @@ REASON = f"needs {EMULATOR}, of Debian's package qemu-user"
 # QEMU 7.2 at times ends a program of several threads with a segmentation fault, and not when it runs again
 _TRIES = 3
 _AVX2 = "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"
+# QEMU calls these of the C library for each number of a fused operation. The library's leave the upper halves
+# of registers in use, and then each change between old and new instructions costs Intel's processors about a
+# hundred cycles.
+_FUSED = """
+#include <immintrin.h>
+
+float fmaf(float x, float y, float z) {
+    float result = _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(x), _mm_set_ss(y), _mm_set_ss(z)));
+    _mm256_zeroupper();
+    return result;
+}
+
+double fma(double x, double y, double z) {
+    double result = _mm_cvtsd_f64(_mm_fmadd_sd(_mm_set_sd(x), _mm_set_sd(y), _mm_set_sd(z)));
+    _mm256_zeroupper();
+    return result;
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class Processor:
             f"model name\t: an emulated {self.model}\nflags\t\t: {self.flags}\n"
         )
         # -L: a file below that folder stands for the machine's own
-        emulator = [EMULATOR, "-cpu", self.model, "-L", str(system)]
+        emulator = [*_fused(system), EMULATOR, "-U", "LD_PRELOAD", "-cpu", self.model, "-L", str(system)]
         tries = (_started(folder, arguments, emulator) for _ in range(_TRIES))
         done = next((each for each in tries if each.returncode != -signal.SIGSEGV), None)
         assert done, f"{EMULATOR} ended {_TRIES} times with a segmentation fault"
@@ -44,6 +62,19 @@ class Processor:
 HASWELL, EPYC = Processor("Haswell"), Processor("EPYC")
 # of 2008, before AVX
 NEHALEM = Processor("Nehalem", "sse4_2")
+
+
+def _fused(folder: Path) -> list[str]:
+    """Return what gives the emulator, and not what it emulates, functions that take a tenth of the time.
+
+    They are made in `folder`, and compute the same bits. Without a C compiler it has the C library's.
+    """
+    if shutil.which("cc") is None:
+        return []
+    library = folder / "fused.so"
+    options = ("-O2", "-mavx", "-mfma", "-fno-builtin", "-shared", "-fPIC")
+    subprocess.run(["cc", *options, "-x", "c", "-", "-o", library], input=_FUSED, text=True, check=True)
+    return ["env", f"LD_PRELOAD={library}"]
 
 
 def python(folder: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:

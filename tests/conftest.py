@@ -33,7 +33,13 @@ from tests.support.sharing import ByFile
 
 ROOT = Path(__file__).resolve().parents[1]
 # how long files take whose tests are not marked as slow: they are called by name
-_MINUTES = {"check_emulated.py": 10, "check_docs.py": 8, "check_sweep.py": 5, "check_large.py": 3, "check_damaged.py": 4}
+_MINUTES = {
+    "check_emulated.py": 10,
+    "check_docs.py": 8,
+    "check_sweep.py": 5,
+    "check_damaged.py": 4,
+    "check_large.py": 3,
+}
 
 
 @pytest.hookimpl(trylast=True)

@@ -108,7 +108,7 @@ test: $(READY) ## run the tests that are quick: each module and a whole pipeline
 test-all: $(READY) ## run all tests
 	@pytest $(WORKERS)
 
-checks: $(READY) ## what takes minutes and CI runs: emulated processors, 500 damaged repositories, the pages, hosts
+checks: $(READY) ## what takes minutes: emulated processors, 500 damaged repositories, the pages, hosts, a large data set
 	@pytest $(WORKERS) $(CHECKS:%=tests/%)
 
 everything: TOGETHER := 3

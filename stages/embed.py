@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fashionboard.base import errors, params
+from fashionboard.base.kind import FASHION_MNIST
 from fashionboard.data import dataset
 from fashionboard.events import images, inputs
 from fashionboard.events.writer import EventWriter
@@ -10,7 +11,7 @@ from fashionboard.repository import times
 
 RAW = Path("data/raw")
 OUT = Path("runs/embed")
-POINT = 28  # pixels an edge, of which each is a coordinate, or three in colour
+POINT = FASHION_MNIST.size  # pixels an edge, of which each is a coordinate, or three in colour
 
 
 def main() -> None:

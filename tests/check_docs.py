@@ -166,8 +166,8 @@ def test_every_command_of_a_page_runs_as_written(
     text = text.replace("ssh://server/srv", f"ssh://team{server.folder}")
     lines = [line for line in text.splitlines() if line.strip()]
     assert lines
-    # the page before may have left an experiment in the workspace
-    reader.type("fashionboard restore")
+    # the page before may have left an experiment in the workspace, and pictures given to DVC
+    reader.type("fashionboard restore && rm -f flowers.dvc")
     for line in lines:
         for written, instead in _INSTEAD.items():
             line = line.replace(written, instead)

@@ -30,7 +30,7 @@ TRAININGS: dict[str, dict[str, object]] = {
     "cosine": {"schedule": "cosine", "lr": 0.01},
     "one-cycle": {"schedule": "one-cycle", "lr": 0.01},
     "augmented": {"augment": "flip-shift"},
-    "changed by torchvision": {"augment": ("crop-flip", "randaugment", "erase")},
+    "changed by torchvision": {"augment": ["crop-flip", "randaugment", "erase"]},
     "smoothed": {"label_smoothing": 0.1},
     "validated": {"validation": 60, "keep": "best"},
     "a single image": {"batch_size": 1},
@@ -47,7 +47,7 @@ TRAININGS: dict[str, dict[str, object]] = {
 }
 # likewise, on images in colour
 IN_COLOUR: dict[str, dict[str, object]] = {
-    "the tutorial's": {"augment": ("crop-flip", "randaugment", "erase", "flip-shift")},
+    "the tutorial's": {"augment": ["crop-flip", "randaugment", "erase", "flip-shift"]},
     "a batch of 32": {"batch_size": 32},
     "cnn": {"model": "cnn"},
     "mobilenet": {"model": "mobilenet_v3_small"},

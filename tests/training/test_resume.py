@@ -86,6 +86,7 @@ def goes_on(images: Images, stop: int, wanted: Train) -> list[int]:
         {"augment": "flip-shift", "weight_decay": 0.01},
         {"validation": 40, "keep": "best", "lr": 0.03},
         {"label_smoothing": 0.1},
+        {"model": "mobilenet_v3_small", "augment": ["crop-flip", "randaugment", "erase"]},
         {
             "model": "cnn",
             "optimizer": "adamw",

@@ -1,5 +1,6 @@
 """What the images of a data set are like, as everything that shows or learns them must know."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,11 @@ class Kind:
     def shape(self) -> tuple[int, ...]:
         """The shape of an image: (size, size), or (size, size, 3) in colour."""
         return (self.size, self.size) if self.colour == "grey" else (self.size, self.size, 3)
+
+    @property
+    def values(self) -> int:
+        """How many numbers an image has."""
+        return math.prod(self.shape)
 
     @property
     def negative(self) -> bool:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fashionboard.base import clock
+from fashionboard.base.kind import FASHION_MNIST
 from fashionboard.data.dataset import Images
 from fashionboard.events import images
 from fashionboard.figures import canvas, fonts
@@ -17,7 +18,7 @@ from fashionboard.figures.canvas import Labels, Pixels
 # inches in `predictions`: a row, the title in it, the image under that, a class's name in a title
 _ROW, _TITLE, _IMAGE, _NAME = 2.1, 0.46, 1.58, 0.95
 # an image's edge in pixels up to which its pixels are drawn as squares, as those of Fashion-MNIST are
-_SQUARES = 28
+_SQUARES = FASHION_MNIST.size
 # inches a row of `class_grid`
 _CLASS = 0.25
 # pixels in `unusual`: images in a row, a heading, a row, the name in it, the image under that

@@ -11,6 +11,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from fashionboard.base.errors import TrainingError
+from fashionboard.base.kind import FASHION_MNIST
 from fashionboard.base.params import Train
 from fashionboard.data import mapped
 from fashionboard.data.dataset import Images
@@ -25,7 +26,7 @@ from fashionboard.training.progress import Report
 _SHOWN = 4
 # numbers normalised at a time, those of 4,096 images of 28 x 28 pixels: many small operations cost more than
 # one large, and this is 13 MB
-_CHUNK = 4096 * 28 * 28
+_CHUNK = 4096 * FASHION_MNIST.values
 
 
 def order(images: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from fashionboard.base.errors import TrainingError
+from fashionboard.base.kind import FASHION_MNIST
 from fashionboard.data import mapped
 from fashionboard.data.dataset import Images
 from fashionboard.network.nets import normalise
@@ -16,7 +17,7 @@ from fashionboard.training.feed import Feed
 
 # numbers a forward pass, as 1,000 images of 28 x 28 pixels have: bounds the memory; and images at least: a
 # graphics card is idle with fewer
-_TOGETHER, _LEAST = 1000 * 28 * 28, 32
+_TOGETHER, _LEAST = 1000 * FASHION_MNIST.values, 32
 
 
 @dataclass(frozen=True)

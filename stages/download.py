@@ -18,10 +18,10 @@ def main() -> None:
         dataset.save(OUT, drawn.DESCRIPTION, {"train": train, "test": test})
     elif settings.dataset == "folder":
         how = class_folders.Options(settings.test_share, settings.split_seed, settings.unreadable)
-        about, splits = class_folders.read(own.folder(settings.path, os.environ), settings.kind, how)
+        about, splits = class_folders.read(own.folder(settings.path), settings.kind, how)
         dataset.save(OUT, about, splits)
     elif settings.dataset == "idx":
-        about, splits = idx_files.read(own.folder(settings.path, os.environ), settings.kind)
+        about, splits = idx_files.read(own.folder(settings.path), settings.kind)
         dataset.save(OUT, about, splits)
     else:
         sources = download.sources(settings.mirrors, os.environ)

@@ -18,16 +18,13 @@ def main() -> None:
     settings = params.load(Path("params.yaml")).embed
     about = dataset.describe(RAW)
     train = dataset.load(RAW, "train")
-    dataset.check_enough(train, settings.points, "embed.points")
     chosen = dataset.choose(train, settings.points, settings.seed)
     key = inputs.key("embed", settings)
     with EventWriter(OUT, key) as events:
         labels = {"label": [about.classes[label] for label in chosen.labels]}
         points = images.thumbnails(chosen.pixels, POINT)
         events.projector("images", points, labels, chosen.pixels)
-        events.text(
-            "data_set", f"{settings.points:,} training images of `{about.name}` are in the Projector."
-        )
+        events.text("data_set", f"{len(chosen):,} training images of `{about.name}` are in the Projector.")
     times.keep("embed", key)
 
 

@@ -30,10 +30,10 @@ def main() -> None:
     device = compute.configure(settings.device, settings.threads, settings.batch_size)
     about = dataset.describe(RAW)
     images, held_out = validation.hold_out(dataset.load(RAW, "train"), settings.validation, settings.seed)
-    key, classes = inputs.key("train", settings), about.classes
-    origin = checkpoint.Origin(about.name, classes, about.kind)
+    classes, origin = about.classes, checkpoint.Origin(about.name, about.classes, about.kind)
     net = nets.initial(settings.seed, len(classes), settings.model, about.kind)
     started = start.begin(net, Path(settings.start), origin)
+    key = inputs.key("train", settings)
     traced = graph.trace(net, first_batch(images, settings))
     trainer = Trainer(net.to(device), settings)
     expected = resume.Expected(trainer.steps(len(images)), len(images), len(classes))

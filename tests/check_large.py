@@ -46,7 +46,12 @@ def peak(repository: Repository, stage: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS tells memory in other units")
 def test_a_hundred_thousand_pictures_need_less_than_a_gigabyte_more(root: Path, tmp_path: Path) -> None:
     repository = Repository.create(tmp_path / "r", root)
-    own = {"data.dataset": "idx", "data.path": "here", "data.size": KIND.size, "data.colour": KIND.colour}
+    own = {
+        "data.dataset": "idx",
+        "data.path": "here",
+        "data.image_size": KIND.size,
+        "data.colour": KIND.colour,
+    }
     repository.set({**own, "train.batch_size": 500, "train.validation": 500, "train.log_every": 100})
     raw = repository.path / "data" / "raw"
     peaks = []

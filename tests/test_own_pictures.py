@@ -21,6 +21,7 @@ from tests.support.repository import Repository, stages_run
 
 pytestmark = pytest.mark.slow
 
+PROGRAM = str(Path(sys.executable).with_name("fashionboard"))
 ALL = ["download", "visualize", "embed", "train", "evaluate"]
 SHAPES = ("circle", "square", "triangle")
 COLOUR = Kind(40, "rgb", "pad")
@@ -38,7 +39,7 @@ def coloured(root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Repo
         {
             "data.dataset": "folder",
             "data.path": "shapes",
-            "data.size": COLOUR.size,
+            "data.image_size": COLOUR.size,
             "data.colour": COLOUR.colour,
             "data.fit": COLOUR.fit,
             "data.test_share": 0.25,
@@ -86,8 +87,7 @@ def numbers(repository: Repository) -> dict[str, float]:
 
 def predicted(repository: Repository, *pictures: Path) -> list[str]:
     """Return the likeliest class of each picture, as `fashionboard predict` tells it."""
-    program = str(Path(sys.executable).with_name("fashionboard"))
-    printed = repository.run(program, "predict", *map(str, pictures), "--json").stdout
+    printed = repository.run(PROGRAM, "predict", *map(str, pictures), "--json").stdout
     told = [json.loads(line) for line in printed.splitlines()]
     return [each["predictions"][0]["class"] for each in told]
 
@@ -131,8 +131,7 @@ def test_predict_prepares_a_picture_as_the_folder_was(coloured: tuple[Repository
         ]
     )
     assert right >= 0.8
-    program = str(Path(sys.executable).with_name("fashionboard"))
-    printed = repository.run(program, "predict", str(pictures[0])).stdout
+    printed = repository.run(PROGRAM, "predict", str(pictures[0])).stdout
     with Image.open(pictures[0]) as picture:
         width, height = picture.size
     assert printed.endswith(f"({width} x {height} pixels padded to 40 x 40, in colour)\n")
@@ -161,6 +160,11 @@ def test_the_same_folder_gives_the_same_bytes_elsewhere(
     repository.dvc("checkout", "-q", "shapes.dvc")
     repository.dvc("repro", "-f", "-s", "download")
     assert repository.git("status", "--porcelain") == ""
+
+
+def test_a_folder_that_dvc_tracks_can_be_verified(coloured: tuple[Repository, str]) -> None:
+    done = coloured[0].run(PROGRAM, "verify", check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_an_experiment_in_a_copy_takes_a_net_of_torchvision_and_goes_on_from_a_model(

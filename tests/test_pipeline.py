@@ -339,8 +339,8 @@ def test_a_temporary_copy_runs_its_own_code(changing: Repository) -> None:
         ("train.lr=-1", "error: params.yaml: train.lr is -1, allowed: a number > 0 and <= 10"),
         ("evaluate.batch_size=0", "error: params.yaml: evaluate.batch_size is 0, allowed: an integer >= 1"),
         (
-            "embed.points=401",
-            "error: params.yaml: embed.points is 401, allowed: at most data.drawn.train_images",
+            "embed.points=10001",
+            "error: params.yaml: embed.points is 10001, allowed: an integer >= 2 and <= 10,000",
         ),
         ("train.model=vgg", "error: params.yaml: train.model is 'vgg', allowed: net or cnn"),
         ("train.keep=best", "error: params.yaml: train.keep is 'best', allowed: last, or best with"),

@@ -32,7 +32,7 @@ def shown(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A repository whose stages visualize and embed have run on shapes in colour."""
     repository = Repository.create(tmp_path_factory.mktemp("colour"), root)
     shapes.write(repository.path / "shapes", ("circle", "square", "triangle"), each=20)
-    own = {"data.dataset": "folder", "data.path": "shapes", "data.size": SIZE, "data.colour": "rgb"}
+    own = {"data.dataset": "folder", "data.path": "shapes", "data.image_size": SIZE, "data.colour": "rgb"}
     repository.set({**own, "embed.points": POINTS})
     repository.dvc("repro", "visualize", "embed")
     return repository

@@ -102,13 +102,6 @@ def test_choosing_is_random_without_repeats_and_repeatable(noise: Images) -> Non
     assert np.array_equal(noise.labels[where], chosen.labels)
 
 
-def test_more_than_there_are_is_refused_with_what_asks_for_them(noise: Images) -> None:
-    dataset.check_enough(noise, 11, "embed.points")
-    expected = r"^embed\.points is 1,200, expected at most the number of training images, which is 11; ask "
-    with pytest.raises(DataError, match=expected):
-        dataset.check_enough(noise, 1200, "embed.points")
-
-
 def test_where_there_are_fewer_all_are_chosen(noise: Images) -> None:
     chosen = dataset.choose(noise, 12, seed=0)
     assert sorted(each.tobytes() for each in chosen.pixels) == sorted(each.tobytes() for each in noise.pixels)

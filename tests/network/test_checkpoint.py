@@ -184,6 +184,8 @@ KIND: dict[str, object] = {"size": 28, "colour": "grey", "fit": "garment"}
         *({**KIND, "size": size} for size in (27, 225, -28, 0, 10**9, 28.0, "28", True, None, [28])),
         *({**KIND, "colour": colour} for colour in ("", "RGB", "cmyk", 3, None, ["rgb"], {"rgb": 1})),
         *({**KIND, "fit": fit} for fit in ("", "none", 0, None, ["crop"], {"crop": 1})),
+        # predict makes garments of 28 x 28 grey pixels alone
+        *({**KIND, **other} for other in ({"size": 32}, {"colour": "rgb"})),
     ],
 )
 def test_images_that_there_are_not_are_refused(tmp_path: Path, wrong: object) -> None:
@@ -199,7 +201,7 @@ def test_images_that_there_are_not_are_refused(tmp_path: Path, wrong: object) ->
 
 @pytest.mark.parametrize("changed", [{"size": 224}, {"colour": "rgb"}])
 def test_images_that_the_weights_are_not_for_are_refused(tmp_path: Path, changed: dict[str, object]) -> None:
-    path = described(tmp_path / "net", about(kind=KIND | changed))
+    path = described(tmp_path / "net", about(kind=KIND | {"fit": "crop"} | changed))
     with pytest.raises(ModelError, match="its tensors are not such as Net has"):
         checkpoint.load(path)
 

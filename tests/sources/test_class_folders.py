@@ -198,21 +198,31 @@ def test_hidden_files_and_those_of_systems_do_not_count(halves: Path) -> None:
     assert {split: contents(images) for split, images in splits.items()} == expected
 
 
-def test_links_are_followed_but_not_for_ever(halves: Path, tmp_path: Path) -> None:
+def test_links_to_files_are_followed_and_those_to_folders_refused(halves: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    plains(elsewhere / "more", [1, 2])
     plain(elsewhere / "one.png", "blue")
     circles = halves / "train" / "circle"
-    (circles / "z").symlink_to(elsewhere / "more")
     (circles / "z.png").symlink_to(elsewhere / "one.png")
-    (circles / "loop").symlink_to(".")
-    (elsewhere / "more" / "up").symlink_to(circles)
-    (halves / "train" / "star").symlink_to(elsewhere / "more")
-    plains(halves / "test" / "star", [3])
-    about, splits = read(halves)
-    assert about.classes == ("circle", "square", "star", "triangle")
-    # all circles are also reached from the star
-    assert np.bincount(splits["train"].labels).tolist() == [9, 6, 9, 6]
+    assert np.bincount(read(halves)[1]["train"].labels).tolist() == [7, 6, 6]
+    for link in (circles / "loop", circles / "more", halves / "train" / "star", halves / "val"):
+        link.symlink_to(elsewhere if link.name != "loop" else ".")
+        assert refusal(halves).endswith(
+            "expected a folder, found a link to one, in which DVC does not look for changes; "
+            "copy the folder there"
+        )
+        link.unlink()
+
+
+def test_a_picture_that_is_too_long_to_be_scaled_is_named(
+    halves: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # a file of ten kilobytes
+    Image.new("1", (1, 89_000_000)).save(halves / "train" / "circle" / "long.tif", compression="group4")
+    assert "found 1 of 28 files that are none" in refusal(halves, kind=Kind(32, "grey", "pad"))
+    assert capfd.readouterr().err == (
+        f"{halves}/train/circle/long.tif: expected a picture that can be scaled, found 1 x 89,000,000 "
+        "pixels; cut it\n"
+    )
 
 
 def test_files_that_are_no_pictures_are_named_and_refused_or_left_out(
@@ -382,6 +392,7 @@ def test_halves_of_ones_own_stay_as_they_are(halves: Path) -> None:
     ("change", "message"),
     [
         ("rm -r test", "expected folders of classes in both train and test, found them in 'train'; add the"),
+        ("mv train Train; mv test Test", "named train and test, found 'Test' and 'Train'; rename them"),
         ("rm -r train; mv test Test", "in both train and test, found them in 'Test'; add the other half"),
         ("rm -r test/*; touch test/1.png", "in both train and test, found them in 'train'"),
         ("mkdir val", "expected train and test alone, found 'val' beside them; move it elsewhere"),

@@ -181,8 +181,8 @@ def test_images_of_any_size_in_grey_or_colour(pets: Path, size: int, colour: Col
 def test_images_of_another_size_are_refused_with_the_setting_for_them(pets: Path) -> None:
     coloured(pets, 32, "grey")
     assert refusal(pets) == (
-        f"{TRAIN}: expected images (n, 28, 28), n > 0, found (30, 32, 32); set data.size=32, or mend it and "
-        "run `dvc repro`"
+        f"{TRAIN}: expected images (n, 28, 28), n > 0, found (30, 32, 32); set data.image_size=32, or mend "
+        "it and run `dvc repro`"
     )
 
 

@@ -26,27 +26,14 @@ def test_a_folder_whose_name_cannot_be_shown(tmp_path: Path, name: str) -> None:
         own.description("idx", tmp_path / name, ("a", "b"), Kind())
 
 
-def test_where_a_folder_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy, repository, home = (tmp_path / name for name in ("copy", "repository", "home"))
-    for place in (
-        copy / "both",
-        repository / "both",
-        repository / "main",
-        home / "mine",
-        tmp_path / "beside",
-    ):
+def test_a_folder_is_where_dvc_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "repository"
+    for place in (repository / "main", repository / "~", tmp_path / "beside"):
         place.mkdir(parents=True)
-    monkeypatch.chdir(copy)
-    monkeypatch.setenv("HOME", str(home))
-    environ = {"DVC_ROOT": str(repository)}
-    assert own.folder("both", environ) == copy / "both"  # an experiment's own comes first
-    assert own.folder("main/", environ) == repository / "main"
-    assert own.folder(f"{repository}/main", {}) == repository / "main"
-    assert own.folder("~/mine", environ) == home / "mine"
-    assert own.folder("../beside", environ) == tmp_path / "beside"
-    (repository / "late").mkdir()
-    (copy / "late").touch()  # a file in its place is passed over
-    assert own.folder("late", environ) == repository / "late"
+    monkeypatch.chdir(repository)
+    assert own.folder("main/") == own.folder(f"{repository}/main") == repository / "main"
+    assert own.folder("../beside") == tmp_path / "beside"
+    assert own.folder("~") == repository / "~"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +46,7 @@ def test_what_is_no_folder_is_refused(
     (tmp_path / "data" / "README.md").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError) as caught:
-        own.folder(path, {})
+        own.folder(path)
     advice = "name yours with -S data.path=FOLDER"
     assert str(caught.value) == f"data.path: expected a folder, found {found}; {advice}"
 
@@ -68,12 +55,12 @@ def test_a_link_keeps_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "v2").mkdir()
     (tmp_path / "pets").symlink_to("v2")
     monkeypatch.chdir(tmp_path)
-    assert own.folder("pets", {}).name == "pets"
+    assert own.folder("pets").name == "pets"
 
 
 def test_a_folder_whose_path_is_too_long_is_refused() -> None:
     with pytest.raises(DataError, match="expected a folder, found: File name too long; name yours"):
-        own.folder("a" * 300, {})
+        own.folder("a" * 300)
 
 
 def test_what_is_known_of_a_data_set_of_ones_own(tmp_path: Path) -> None:

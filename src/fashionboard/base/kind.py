@@ -1,8 +1,8 @@
 """What the images of a data set are like, as everything that shows or learns them must know."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 Colour = Literal["grey", "rgb"]
 # how a picture becomes one: as the authors of Fashion-MNIST made theirs, or simply made square
@@ -45,3 +45,20 @@ class Kind:
 
 
 FASHION_MNIST = Kind()
+
+
+def told(content: object) -> Kind:
+    """Return the kind that a file tells of: a dictionary with its fields, as JSON has them.
+
+    Raises:
+        ValueError: it is none of those that params.yaml allows, nor Fashion-MNIST's.
+    """
+    if not isinstance(content, dict) or set(content) != {field.name for field in fields(Kind)}:
+        raise ValueError("other fields")
+    size, known = content["size"], content["colour"] in get_args(Colour) and content["fit"] in get_args(Fit)
+    if type(size) is not int or size not in SIZES or not known:
+        raise ValueError("other values")
+    kind = Kind(**content)
+    if kind.negative and kind != FASHION_MNIST:
+        raise ValueError("garments of another size or colour")
+    return kind

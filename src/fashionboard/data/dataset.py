@@ -10,14 +10,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fashionboard.base import clock, outputs
+from fashionboard.base import kind as kinds
 from fashionboard.base.errors import DataError
-from fashionboard.base.kind import FASHION_MNIST, SIZES, Colour, Fit, Kind
+from fashionboard.base.kind import FASHION_MNIST, Kind
 from fashionboard.data import idx, mapped
 
 Split = Literal["train", "test"]
@@ -104,17 +105,13 @@ def describe(root: Path) -> Description:
 
 def _description(content: Any) -> Description:
     """Return what dataset.json tells; ValueError, TypeError or KeyError where that is no description."""
-    kind = Kind(**content.get("kind", {})) if isinstance(content, dict) else FASHION_MNIST
+    kind = kinds.told(content["kind"]) if "kind" in content else FASHION_MNIST
     description = Description(**{**content, "classes": tuple(content["classes"]), "kind": kind})
     classes, told = description.classes, vars(description)
     texts = [*(told[field.name] for field in fields(Description) if field.type is str), *classes]
     # a text in JSON may hold half a character, which no file can
     "".join(texts).encode()
     if not isinstance(content["classes"], list) or not classes or len(set(classes)) < len(classes):
-        raise ValueError
-    if type(kind.size) is not int or kind.size not in SIZES:
-        raise ValueError
-    if kind.colour not in get_args(Colour) or kind.fit not in get_args(Fit):
         raise ValueError
     return description
 
@@ -161,19 +158,6 @@ def load(root: Path, split: Split) -> Images:
             "delete it and run `dvc repro download`"
         )
     return Images(pixels, labels)
-
-
-def check_enough(images: Images, count: int, parameter: str) -> None:
-    """Check that there are `count` training images, which `parameter` of params.yaml asks for.
-
-    Raises:
-        DataError: there are fewer.
-    """
-    if count > len(images):
-        raise DataError(
-            f"{parameter} is {count:,}, expected at most the number of training images, which is "
-            f"{len(images):,}; ask for fewer"
-        )
 
 
 def take(images: Images, positions: npt.NDArray[np.int64]) -> Images:

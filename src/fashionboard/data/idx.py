@@ -59,7 +59,9 @@ def read(path: Path, advice: str = _ADVICE) -> npt.NDArray[np.uint8]:
             f"{path}: expected a whole gzip file, found a damaged one ({error}); {advice}"
         ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); run `dvc repro download`") from None
+        # there may be nothing to delete
+        advice = advice.removeprefix("delete it and ")
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
     except MemoryError:
         raise DataError(f"{path}: expected data that fit into memory, found more; {advice}") from None
 

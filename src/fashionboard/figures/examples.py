@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from fashionboard.base import clock
 from fashionboard.base.kind import FASHION_MNIST
@@ -166,6 +167,8 @@ def class_balance(train: Labels, test: Labels, classes: Sequence[str]) -> Pixels
         counts = np.bincount(labels, minlength=len(classes))
         bars = axes.barh(places + offset, counts, 0.4, label=name, color=colour)
         axes.bar_label(bars, fmt="{:,.0f}", padding=2, fontsize=7)
+    # matplotlib's own places, but none between two whole numbers
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     axes.set_yticks(places, canvas.labels(classes, 8))
     axes.invert_yaxis()
     axes.margins(x=0.15, y=0.02)

@@ -1,7 +1,7 @@
 """Trained weights on disk, with everything needed to build their net again."""
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fashionboard.base import clock, errors, outputs
+from fashionboard.base import kind as kinds
 from fashionboard.base.errors import ModelError
 from fashionboard.base.kind import FASHION_MNIST, SIZES, Colour, Fit, Kind
 from fashionboard.network import nets
@@ -92,10 +93,11 @@ def _read(path: Path, advice: str) -> tuple[Network, Origin]:
     if found is None:
         expected = "a data set's name and a list of different classes in it"
         raise ModelError(f"{file}: expected {expected}, found others; {advice}")
-    kind = _kind(about)
-    if kind is None:
+    try:
+        kind = kinds.told(about["kind"]) if "kind" in about else FASHION_MNIST
+    except ValueError:
         expected = f"images of {SIZES[0]} to {SIZES[-1]} pixels an edge, {_either(Colour)}, {_either(Fit)}"
-        raise ModelError(f"{file}: expected a model of {expected}, found one of others; {advice}")
+        raise ModelError(f"{file}: expected a model of {expected}, found one of others; {advice}") from None
     found = replace(found, kind=kind)
     try:
         return _filled(architectures[name], found, weights), found
@@ -145,20 +147,6 @@ def _origin(about: dict[str, object]) -> Origin | None:
     if not all(isinstance(name, str) and name for name in [data_set, *classes]):
         return None
     return Origin(str(data_set), tuple(classes)) if len(set(classes)) == len(classes) else None
-
-
-def _kind(about: dict[str, object]) -> Kind | None:
-    """Return what a model's own description tells of images; None where that is no kind of them."""
-    if "kind" not in about:
-        return FASHION_MNIST
-    told = about["kind"]
-    if not isinstance(told, dict) or set(told) != {field.name for field in fields(Kind)}:
-        return None
-    size = told["size"]
-    if type(size) is not int or size not in SIZES:
-        return None
-    known = told["colour"] in get_args(Colour) and told["fit"] in get_args(Fit)
-    return Kind(**told) if known else None
 
 
 def _either(choice: object) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fashionboard.base.errors import PictureError
 from fashionboard.base.kind import Kind
 
 # a polynomial, so the same bits everywhere; Pillow widens it for what shrinks, which avoids moiré
@@ -20,6 +21,7 @@ def fit(picture: Image.Image, kind: Kind) -> npt.NDArray[np.uint8]:
     pixels, it is the upper or left one. Grey is luma by ITU-R BT.601, as Pillow's mode L has it.
 
     Raises:
+        PictureError: it is too long to be scaled.
         ValueError: `kind.fit` is garment, which `predict.image` does.
     """
     if kind.colour == "grey":
@@ -57,4 +59,9 @@ def _scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
     Pillow would do both at once, but in an order that depends on its version, and each step rounds.
     """
     before = (width, picture.height), (picture.width, height)
-    return picture.resize(min(before, key=math.prod), _FILTER).resize((width, height), _FILTER)
+    try:
+        return picture.resize(min(before, key=math.prod), _FILTER).resize((width, height), _FILTER)
+    except MemoryError:
+        # also of an edge of some 67 million pixels, for whose weights Pillow has no room
+        found = f"{picture.width:,} x {picture.height:,} pixels"
+        raise PictureError(f"expected a picture that can be scaled, found {found}; cut it") from None

@@ -75,7 +75,10 @@ def _fitted(path: Path, kind: Kind) -> Fitted | str:
         picture = decode.read(path)
     except PictureError as error:
         return visible(str(error))
-    pixels = fit.fit(picture, kind)
+    try:
+        pixels = fit.fit(picture, kind)
+    except PictureError as error:
+        return visible(f"{path}: {error}")
     pixels.flags.writeable = False
     return Fitted(pixels, picture.size)
 

@@ -156,13 +156,11 @@ def _predictor(model: Path, revision: str | None) -> _Predict:
 
     def predict(picture: Image.Image, path: Path) -> Prediction:
         _, origin = load()
-        garment = None
-        if origin.kind.fit == "garment":
-            try:
-                garment = image.convert(picture)
-            except PictureError as error:
-                raise PictureError(f"{errors.visible(str(path))}: {error}") from None
-        probabilities = classify(garment.pixels if garment else fit.fit(picture, origin.kind))
+        try:
+            garment = image.convert(picture) if origin.kind.fit == "garment" else None
+            probabilities = classify(garment.pixels if garment else fit.fit(picture, origin.kind))
+        except PictureError as error:
+            raise PictureError(f"{errors.visible(str(path))}: {error}") from None
         return Prediction(path, picture.size, origin.kind, garment, probabilities)
 
     def classify(pixels: _Pixels) -> dict[str, float]:

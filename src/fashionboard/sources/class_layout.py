@@ -15,7 +15,7 @@ from fashionboard.data.dataset import Split
 from fashionboard.sources import own
 
 # what systems put beside pictures by themselves
-_NOT_MEANT = {"thumbs.db", "desktop.ini"}
+_NOT_MEANT = {"thumbs.db", "desktop.ini", "__pycache__"}
 _SPLITS: tuple[Split, ...] = get_args(Split)
 _ADVICE = "give each class a folder with a name of its own"
 
@@ -35,8 +35,8 @@ class File:
 def find(folder: Path) -> tuple[tuple[str, ...], list[File]]:
     """Return the names of the classes, sorted by code points, and their files.
 
-    The files are sorted by split, train first, by class and then by path. Links are followed, but below a
-    class no folder is looked at twice. Files beside the folders of classes are left aside.
+    The files are sorted by split, train first, by class and then by path. Links to files are followed,
+    those to folders refused. Files beside the folders of classes are left aside.
 
     Raises:
         DataError: a folder cannot be read, the folders are laid out in neither way, a name cannot be used,
@@ -56,6 +56,9 @@ def find(folder: Path) -> tuple[tuple[str, ...], list[File]]:
 
 def _check_halves(folder: Path, names: list[str], halves: list[str]) -> None:
     """Check that `folder` holds train and test alone, with the same classes in both."""
+    if len(halves) == len(_SPLITS) and sorted(halves) != sorted(_SPLITS):
+        shown = " and ".join(map(repr, halves))
+        raise DataError(f"{folder}: expected folders named train and test, found {shown}; rename them")
     if sorted(halves) != sorted(_SPLITS):
         raise DataError(
             f"{folder}: expected folders of classes in both train and test, found them in "
@@ -89,15 +92,10 @@ def _files(folder: Path, classes: tuple[str, ...], split: Split | None) -> Itera
 
 def _below(folder: Path) -> list[Path]:
     """Return all files below `folder`, sorted by path."""
-    found, waiting, seen = list[Path](), [folder], set[tuple[int, int]]()
+    found, waiting = list[Path](), [folder]
     while waiting:
-        here = waiting.pop()
-        with _readable(here):
-            status = here.stat()
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            for entry in _entries(here):
-                (waiting if _is_folder(entry) else found).append(Path(entry.path))
+        for entry in _entries(waiting.pop()):
+            (waiting if _is_folder(entry) else found).append(Path(entry.path))
     return sorted(found, key=str)
 
 
@@ -117,6 +115,11 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     # a link that leads nowhere is a file: one that cannot be read, which is told
     with contextlib.suppress(OSError):
+        if entry.is_dir() and entry.is_symlink():
+            raise DataError(
+                f"{entry.path}: expected a folder, found a link to one, in which DVC does not look for "
+                "changes; copy the folder there"
+            )
         return entry.is_dir()
     return False
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fashionboard.base.errors import DataError
-from fashionboard.base.kind import Kind
+from fashionboard.base.kind import SIZES, Kind
 from fashionboard.data import dataset, idx
 from fashionboard.data.dataset import Description, Images, Split
 from fashionboard.sources import own
@@ -61,7 +61,8 @@ def _images(folder: Path, split: Split, classes: tuple[str, ...], kind: Kind) ->
     if pixels.shape[1:] != kind.shape or len(pixels) == 0:
         size = pixels.shape[1] if pixels.ndim == 1 + len(kind.shape) else 0
         square = (size, size, *kind.shape[2:])
-        other = f"set data.size={size}, or " if len(pixels) and size and pixels.shape[1:] == square else ""
+        fits = len(pixels) and size in SIZES and pixels.shape[1:] == square
+        other = f"set data.image_size={size}, or " if fits else ""
         expected = f"images (n, {', '.join(map(str, kind.shape))}), n > 0"
         raise DataError(f"{images}: expected {expected}, found {pixels.shape}; {other}{_ADVICE}")
     if indices.shape != (len(pixels),):

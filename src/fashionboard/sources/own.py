@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fashionboard.base import errors
@@ -19,26 +19,21 @@ _TAKEN = "macro"
 _ADVICE = "name yours with -S data.path=FOLDER"
 
 
-def folder(path: str, environ: Mapping[str, str]) -> Path:
-    """Return the folder that `path`, the parameter data.path, names.
+def folder(path: str) -> Path:
+    """Return the folder that `path`, the parameter data.path, names, as DVC finds it.
 
-    A relative path starts at the root of the repository, which is the working directory. An experiment
-    may run in a copy, which lacks what neither git nor DVC tracks; then it starts at the repository itself.
+    A relative path starts at the root of the repository, which is the working directory.
 
     Raises:
         DataError: there is none.
     """
-    expanded = os.path.expanduser(path)  # noqa: PTH111 - Path's fails for an unknown ~user
-    found = "none"
-    for start in ("", environ.get("DVC_ROOT", "")):
-        place = Path(os.path.abspath(Path(start, expanded)))  # noqa: PTH100 - a link keeps its own name
-        try:
-            if place.is_dir():
-                return place
-            if place.exists():
-                found = "a file"
-        except OSError as error:
-            raise DataError(f"data.path: expected a folder, found: {error.strerror}; {_ADVICE}") from None
+    place = Path(os.path.abspath(path))  # noqa: PTH100 - a link keeps its own name
+    try:
+        if place.is_dir():
+            return place
+        found = "a file" if place.exists() else "none"
+    except OSError as error:
+        raise DataError(f"data.path: expected a folder, found: {error.strerror}; {_ADVICE}") from None
     raise DataError(f"data.path: expected a folder, found {found} at {path}; {_ADVICE}")
 
 

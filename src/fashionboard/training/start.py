@@ -27,7 +27,7 @@ def begin(net: Network, path: Path, origin: Origin) -> Origin | None:
         ModelError: the file is missing, damaged or no model of this project.
         TrainingError: the model is of another network, or for images of another size or in another colour.
     """
-    if path.name == _NONE:
+    if path.name == _NONE and path.is_file():
         return None
     model, found = checkpoint.load(path, advice=_ADVICE)
     expected, given = _shown(net, origin), _shown(model, found)

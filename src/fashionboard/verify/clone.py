@@ -31,6 +31,10 @@ _CLOCK = 60
 _BLOCK, _MB, _OWN = 4096, 1_000_000, 1_000_000
 
 
+# the repository's own cache, as a remote of the clone
+_KEPT = "kept-by-fashionboard-verify"
+
+
 class VerifyError(FashionboardError):
     """The pipeline cannot be run again."""
 
@@ -106,19 +110,21 @@ def follow_no_link(root: Path) -> None:
         no_links.check(root.resolve(), root / ".dvc" / name)
 
 
-def reproduce(clone: Clone) -> str:
+def reproduce(clone: Clone, kept: Path) -> str:
     """Run all stages, and return the text of the new dvc.lock; whatever ends this, ends them too.
 
-    What DVC and the stages print goes to stdout and stderr.
+    What DVC and the stages print goes to stdout and stderr. kept: the repository's own cache, from which what
+    no stage makes is taken: files that `dvc add` gave to DVC.
 
     Raises:
         VerifyError: a stage fails.
-        ProgramError: the clone cannot be given a cache.
+        ProgramError: the clone cannot be given a cache, or that lacks what was added.
     """
     (clone.path / "dvc.lock").unlink()
     # else a shared cache would bring the outputs without running anything; DVC 3.67 writes ASCII alone
     cache = os.path.relpath(clone.cache, clone.path)
     run([*DVC, "cache", "dir", "--local", cache], clone.path, "cannot give the clone a cache")
+    _bring_added(clone, kept)
     variables = {**environment(), "DVC_SITE_CACHE_DIR": str(clone.path.parent / "site")}
     dvc = subprocess.Popen([*DVC, "repro"], cwd=clone.path, env=variables, preexec_fn=ending_with_this_one())
     try:
@@ -137,6 +143,15 @@ def reproduce(clone: Clone) -> str:
         return (clone.path / "dvc.lock").read_text(encoding="utf-8")
     except FileNotFoundError:
         raise VerifyError("expected stages in dvc.yaml, found none; write one") from None
+
+
+def _bring_added(clone: Clone, kept: Path) -> None:
+    listed = run(["git", "ls-files", "-z", "--", "*.dvc"], clone.path, "cannot list what is committed")
+    if files := list(filter(None, listed.split("\0"))):
+        problem = "expected what `dvc add` gave to DVC in its cache here; bring it with `dvc pull`"
+        # a cache is laid out as a remote is
+        run([*DVC, "remote", "add", "--local", _KEPT, str(kept)], clone.path, problem)
+        run([*DVC, "pull", "--quiet", "--remote", _KEPT, *files], clone.path, problem)
 
 
 def check_room(root: Path, outputs_size: int) -> None:

@@ -104,13 +104,12 @@ def verify(folder: Path) -> Verdict:
     clone.follow_no_link(root)
     # a killed DVC may have left it empty
     rwlock.mend(root.resolve())
-    cache = Cache(
-        root
-        / programs.run([*programs.DVC, "cache", "dir"], root, "expected a DVC repository").removesuffix("\n")
-    )
+    told = programs.run([*programs.DVC, "cache", "dir"], root, "expected a DVC repository")
+    kept = root / told.removesuffix("\n")
+    cache = Cache(kept)
     try:
         with clone.of(root) as copy:
-            found = lockfile.stages(clone.reproduce(copy))
+            found = lockfile.stages(clone.reproduce(copy, kept))
             return _verdict((recorded, cache), (found, Cache(copy.cache)))
     except (VerifyError, ProgramError, OSError):
         # git and DVC do not always name a full disk

@@ -138,7 +138,6 @@ def reader(tmp_path_factory: pytest.TempPathFactory, root: Path, server: ssh.Ser
     shutil.copytree(server.home / ".ssh", reader.home / ".ssh")
     ssh.program(reader.home / "bin", server)
     folders.write(reader.clone.path / "letters", ["a", "b", "c"], each=100)
-    shapes.write(reader.clone.path / "flowers", ["daisy", "rose", "tulip"], each=6)
     picture = Image.new("RGB", (64, 64), "white")
     picture.paste("black", (20, 10, 50, 60))
     picture.save(reader.clone.path / "boot.jpg")
@@ -166,8 +165,10 @@ def test_every_command_of_a_page_runs_as_written(
     text = text.replace("ssh://server/srv", f"ssh://team{server.folder}")
     lines = [line for line in text.splitlines() if line.strip()]
     assert lines
-    # the page before may have left an experiment in the workspace, and pictures given to DVC
+    # the page before may have left an experiment in the workspace, and pictures given to DVC: without their
+    # .dvc file, DVC takes them away at the next checkout
     reader.type("fashionboard restore && rm -f flowers.dvc")
+    shapes.write(reader.clone.path / "flowers", ["daisy", "rose", "tulip"], each=6)
     for line in lines:
         for written, instead in _INSTEAD.items():
             line = line.replace(written, instead)

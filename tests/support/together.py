@@ -3,7 +3,8 @@
 python tests/support/together.py SAID [PICTURES]
 
 It runs in a repository of the pipeline, and writes what each stage says on stderr to SAID/<stage>. With
-PICTURES, a folder for pictures, it prints the digests of `bits` as JSON.
+PICTURES, a folder for pictures, it adds the digests of `bits` to SAID/bits, a line of JSON for each piece.
+What an earlier call has done, which the emulator has ended, is not done again.
 """
 
 import os
@@ -42,19 +43,28 @@ for _name in ("GOMP_SPINCOUNT", *arithmetic.TORCH):
 def main() -> None:
     said, *pictures = map(Path, sys.argv[1:])
     for stage in STAGES:
-        run(stage, said / stage)
+        if not (said / stage).exists():
+            run(stage, said / stage)
     if pictures:
         arithmetic.choose("portable")
         from tests.support import bits
 
-        print(json.dumps(bits.computed(*pictures)))
+        with (said / "bits").open("a+") as file:
+            file.seek(0)
+            done = {json.loads(line)["piece"] for line in file}
+            for piece, compute in bits.pieces(*pictures).items():
+                if piece not in done:
+                    # in one go, so that no half a line is left
+                    file.write(json.dumps({"piece": piece, "digests": dict(compute())}) + "\n")
+                    file.flush()
 
 
 def run(stage: str, said: Path) -> None:
     """Run a stage in a fork of this process, as `python -m stages.<stage>` does it in a new one."""
     child = os.fork()
+    saying = said.with_suffix(".partial")
     if child == 0:
-        with said.open("w") as sys.stderr:
+        with saying.open("w") as sys.stderr:
             try:
                 runpy.run_module(f"stages.{stage}", run_name="__main__")
             except BaseException:
@@ -62,8 +72,12 @@ def run(stage: str, said: Path) -> None:
                 os._exit(1)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0:
+        # as if this process had met it
+        os.kill(os.getpid(), -code)
     if code:
-        sys.exit(f"error: {stage} ended with {code} and said {said.read_text()}")
+        sys.exit(f"error: {stage} ended with {code} and said {saying.read_text()}")
+    saying.rename(said)
 
 
 if __name__ == "__main__":

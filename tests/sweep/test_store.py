@@ -2,8 +2,9 @@
 
 import contextlib
 import hashlib
-import multiprocessing
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,11 +95,15 @@ def test_what_the_disk_has_no_room_for_is_not_sent(store: Store) -> None:
 
 
 def test_a_part_is_gone_with_the_worker_that_took_it(store: Store) -> None:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        pool.apply(service.take, (str(store.folder), "1" * 32, 0, b"part"))
+    take = "from fashionboard.sweep.service import take; take(sys.argv[1], '1' * 32, 0, b'part')"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"import sys; {take}; print(flush=True); sys.stdin.read()", str(store.folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as worker:
+        assert worker.stdout and worker.stdout.readline() == b"\n"
         store.prepare()
         assert len(list((store.folder / "parts").iterdir())) == 1
-    pool.join()
     store.prepare()
     assert list((store.folder / "parts").iterdir()) == []
 

@@ -47,13 +47,13 @@ TRAININGS: dict[str, dict[str, object]] = {
     "cnn, modern, two threads, validated": {**MODERN, "epochs": 1, "threads": 2, "validation": 60},
 }
 # likewise, on images in colour; larger ones are halved by the first layer of a net of torchvision
-COLOUR, LARGER = Kind(32, "rgb", "pad"), Kind(72, "rgb", "pad")
+COLOUR, LARGER = Kind(32, "rgb", "pad"), Kind(66, "rgb", "pad")
 IN_COLOUR: dict[str, tuple[Kind, dict[str, object]]] = {
     "the tutorial's": (COLOUR, {"augment": ["crop-flip", "randaugment", "erase", "flip-shift"]}),
     "a batch of 32": (COLOUR, {"batch_size": 32}),
     "cnn": (COLOUR, {"model": "cnn"}),
     "mobilenet": (COLOUR, {"model": "mobilenet_v3_small"}),
-    "resnet18": (LARGER, {"model": "resnet18", "batch_size": 2, "log_every": 1}),
+    "resnet18": (LARGER, {"model": "resnet18", "batch_size": 1, "log_every": 1}),
 }
 
 # digests by what they are of
@@ -87,12 +87,14 @@ def trained(name: str, changes: dict[str, object], kind: Kind = FASHION_MNIST) -
 
 def evaluated(model: str, batch_size: int, threads: int) -> Iterator[tuple[str, str]]:
     compute.configure("cpu", threads, batch_size)
-    net, images = nets.initial(1, model=model), drawn.draw(40, seed=0, split="test")
+    net = nets.initial(1, model=model)
+    # at least one of each class, and two batches where there is time
+    images = drawn.draw(max(10, min(40, 2 * batch_size)), seed=0, split="test")
     name = f"{model} on {batch_size}, {threads} threads"
     with histograms.activations(net) as activations:
         logs = inference.log_probabilities(net, images.pixels, batch_size)
     yield f"{name}: log probabilities", digest(logs)
-    views = inference.with_views(logs[:4], net, images.pixels[:4], batch_size, "flip-shift")
+    views = inference.with_views(logs[:2], net, images.pixels[:2], batch_size, "flip-shift")
     yield f"{name}: ten views", digest(views)
     yield f"{name}: features", digest(inference.features(net, images.pixels, batch_size))
     # further apart than those of a net that was not trained

@@ -50,6 +50,9 @@ def running(*command: str, **environment: str) -> Iterator["subprocess.Popen[byt
         yield process
     finally:
         process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
         process.wait()
 
 

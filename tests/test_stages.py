@@ -188,3 +188,14 @@ def test_two_images_a_part_go_through_all_stages(repository: Repository) -> None
     train = dataset.load(repository.path / "data/raw", "train").pixels
     shown = {pixels[2:30, 2 + 30 * k : 30 + 30 * k].tobytes() for k in range(4)}
     assert shown == {train[0].tobytes(), train[1].tobytes(), bytes(784)}
+
+
+@pytest.mark.parametrize("made", ["nothing", "a pipe"])
+def test_train_does_not_wait_for_a_model_to_begin_with(repository: Repository, made: str) -> None:
+    assert start(repository, "download").returncode == 0
+    repository.set({"train.start": "begin.safetensors"})
+    if made == "a pipe":
+        os.mkfifo(repository.path / "begin.safetensors")
+    said = refusal(repository, "train")
+    assert said.startswith("begin.safetensors: ") and "; set train.start to a model of this project" in said
+    assert not (repository.path / "runs" / "train").exists()

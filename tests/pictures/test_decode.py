@@ -65,6 +65,16 @@ def test_thirty_two_bits_become_eight(
     assert np.abs(found - values / top * 255).max() <= 0.5 + 1e-4
 
 
+def test_a_picture_that_is_scaled_in_parts_has_one_scale(tmp_path: Path) -> None:
+    # the largest number, which decides, is in the last part
+    values = np.random.default_rng(0).integers(0, 256, (1500, 1000), np.int32)
+    values[-1, -1] = 2_000_000
+    values[0, 0] = 1_000_000
+    Image.fromarray(values).save(tmp_path / "picture", "TIFF")
+    found = np.asarray(decode.read(tmp_path / "picture"))[:, :, 0]
+    assert np.array_equal(found, np.rint(values / 2_000_000 * 255))
+
+
 def test_what_is_not_a_number_is_black(tmp_path: Path) -> None:
     Image.fromarray(np.array([[np.nan, 1.0]], np.float32)).save(tmp_path / "picture", "TIFF")
     assert np.asarray(decode.read(tmp_path / "picture")).tolist() == [[[0, 0, 0], [255, 255, 255]]]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fashionboard.base import errors
@@ -15,6 +16,8 @@ from fashionboard.base.errors import PictureError
 
 # the largest value of a pixel that is no byte, in the order in which they are tried
 _TOPS = {"F": (1, 255, 65_535), "I": (255, 65_535), "I;16": (65_535,)}
+# how many of them are scaled at a time, since as numbers of 64 bits they need much memory
+_AT_A_TIME = 1_000_000
 # what Pillow starts a program for, or reads under Windows alone
 _PROGRAMS = {"EPS", "WMF"}
 _STDERR = 2  # the file descriptor that C libraries write to
@@ -92,12 +95,23 @@ def _quiet_libraries() -> Iterator[None]:
 
 def _on_white(picture: Image.Image) -> Image.Image:
     ImageOps.exif_transpose(picture, in_place=True)
-    kind = picture.mode[:4]  # of I;16B, too
-    if kind in _TOPS:
-        values = np.nan_to_num(np.asarray(picture, np.float64))
-        top = next((top for top in _TOPS[kind] if values.max() <= top), values.max())
-        return Image.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+    if picture.mode[:4] in _TOPS:  # I;16B, too
+        return _in_bytes(picture).convert("RGB")
     if picture.has_transparency_data:
         own = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", own.size, "white"), own)
     return picture.convert("RGB")
+
+
+def _in_bytes(picture: Image.Image) -> Image.Image:
+    """Return a picture of 16 or 32 bits a pixel in grey, of mode L."""
+    pixels = np.asarray(picture)
+
+    def numbers() -> Iterator[npt.NDArray[np.float64]]:
+        for start in range(0, pixels.size, _AT_A_TIME):
+            yield np.nan_to_num(pixels.reshape(-1)[start : start + _AT_A_TIME].astype(np.float64))
+
+    largest = max(part.max() for part in numbers())
+    top = next((top for top in _TOPS[picture.mode[:4]] if largest <= top), largest)
+    found = [np.rint(np.clip(part / top, 0, 1) * 255).astype(np.uint8) for part in numbers()]
+    return Image.fromarray(np.concatenate(found).reshape(pixels.shape))

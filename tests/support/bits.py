@@ -88,7 +88,7 @@ def trained(name: str, changes: dict[str, object], kind: Kind = FASHION_MNIST) -
 def evaluated(model: str, batch_size: int, threads: int) -> Iterator[tuple[str, str]]:
     compute.configure("cpu", threads, batch_size)
     net = nets.initial(1, model=model)
-    # at least one of each class, and two batches where there is time
+    # one of each class at least, and two batches at most: emulated, each image takes its time
     images = drawn.draw(max(10, min(40, 2 * batch_size)), seed=0, split="test")
     name = f"{model} on {batch_size}, {threads} threads"
     with histograms.activations(net) as activations:

@@ -14,10 +14,9 @@ from tests.support.repository import without_settings
 EMULATOR = "qemu-x86_64"
 MISSING = shutil.which(EMULATOR) is None
 REASON = f"needs {EMULATOR}, of Debian's package qemu-user"
-# QEMU 7.2 at times ends a program of several threads with a segmentation fault, and may leave one hanging for
-# ever; not so when it runs again
+# QEMU 7.2 at times ends a program of several threads with a segmentation fault, and not when it runs again
 _TRIES = 3
-# seconds after which a try hangs: some three times what it takes on the slowest machine that was seen
+# seconds after which a try is taken for one that hangs; on two cores of a Xeon it takes 390
 _LONG = 900
 _AGAIN = (-signal.SIGSEGV, -signal.SIGKILL)
 _AVX2 = "avx avx2 bmi1 bmi2 f16c fma abm movbe xsave"

@@ -75,9 +75,22 @@ def test_a_picture_that_is_scaled_in_parts_has_one_scale(tmp_path: Path) -> None
     assert np.array_equal(found, np.rint(values / 2_000_000 * 255))
 
 
-def test_what_is_not_a_number_is_black(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[np.nan, 1.0]], np.float32)).save(tmp_path / "picture", "TIFF")
+@pytest.mark.parametrize("none", [np.nan, np.inf, -np.inf])
+def test_what_is_not_a_number_is_black(tmp_path: Path, none: float) -> None:
+    Image.fromarray(np.array([[none, 1.0]], np.float32)).save(tmp_path / "picture", "TIFF")
     assert np.asarray(decode.read(tmp_path / "picture")).tolist() == [[[0, 0, 0], [255, 255, 255]]]
+
+
+@pytest.mark.parametrize(("beyond", "top"), [(1.05, 1), (257, 255), (70_000, 65_535)])
+def test_a_number_that_is_a_little_beyond_changes_no_other(tmp_path: Path, beyond: float, top: float) -> None:
+    Image.fromarray(np.array([[beyond, top / 2]], np.float32)).save(tmp_path / "picture", "TIFF")
+    assert np.asarray(decode.read(tmp_path / "picture"))[0, :, 0].tolist() == [255, 128]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_grey_that_is_transparent_is_white(tmp_path: Path, dtype: type[np.uint8] | type[np.uint16]) -> None:
+    Image.fromarray(np.array([[5, 0]], dtype)).save(tmp_path / "picture", "PNG", transparency=5)
+    assert np.asarray(decode.read(tmp_path / "picture"))[0, :, 0].tolist() == [255, 0]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "LAB"])

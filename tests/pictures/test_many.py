@@ -13,6 +13,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from fashionboard.base import errors
 from fashionboard.base.errors import DataError
 from fashionboard.base.kind import Kind
 from fashionboard.pictures import decode, many
@@ -171,3 +172,51 @@ def test_a_stage_that_is_killed_leaves_no_worker_and_prints_no_traceback(
         assert printed.startswith(f"stopped by {number.name}; ") and printed.count("\n") == 1
     _, alive = psutil.wait_procs(running, timeout=20)
     assert alive == []
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+from fashionboard.base.errors import DataError
+from fashionboard.base.kind import Kind
+from fashionboard.pictures import many
+resource.setrlimit(resource.RLIMIT_AS, (1_200_000_000, 1_200_000_000))
+try:
+    print(list(many.read([Path("small.png"), Path("large.png")], Kind(16, "rgb", "crop"), int(sys.argv[1]))))
+except DataError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the only system that keeps to such a limit")
+@pytest.mark.parametrize("processes", ["0", "1"])
+def test_a_whole_picture_for_which_there_is_no_memory_is_not_called_damaged(
+    tmp_path: Path, processes: str
+) -> None:
+    Image.new("RGB", (20, 30), "red").save(tmp_path / "small.png")
+    # 0.3 GB, and as much again for each step to white
+    Image.new("RGBA", (9400, 9400), "red").save(tmp_path / "large.png", compress_level=1)
+    command = [sys.executable, "-c", MEMORY, processes]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"large.png: {errors.NO_ROOM}\n" and done.stderr == ""
+
+
+QUIET = """
+import time
+import stages
+from fashionboard.pictures import decode
+with decode._quiet_libraries():
+    print("reading", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_stage_that_is_stopped_while_it_decodes_says_so(root: Path) -> None:
+    command = [sys.executable, "-c", QUIET]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stdout.readline() == "reading\n"
+        process.terminate()
+        _, printed = process.communicate(timeout=20)
+    assert printed.startswith("stopped by SIGTERM; ") and printed.count("\n") == 1

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -288,6 +288,24 @@ def test_two_thousand_damaged_files_are_named_in_a_line_each(
     assert len(lines) == 2000
     for number, line in enumerate(sorted(lines)):
         assert line.startswith(f"{halves}/train/circle/{number:04}.jpg: ") and len(line) < 500
+
+
+@pytest.mark.parametrize("change", ["cp train/square/0000.png {}", "rm {}", "cp {0} {0}.png", "touch {}"])
+def test_files_that_are_changed_meanwhile_are_refused(
+    halves: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_many = many.read
+
+    def read_and_change(*given: Any) -> Iterator[many.Fitted | str]:
+        yield from read_many(*given)
+        command = change.format("train/circle/0000.png")
+        subprocess.run(command, shell=True, cwd=halves, check=True)
+
+    monkeypatch.setattr(many, "read", read_and_change)
+    assert refusal(halves) == (
+        "<folder>: expected files that stay as they are while they are read, found others than before; run "
+        "this again"
+    )
 
 
 # ---- how they are divided

@@ -7,6 +7,9 @@ import textwrap
 import unicodedata
 from collections.abc import Callable
 
+# of a picture that may well be whole
+NO_ROOM = "expected memory for the picture, found too little; end other programs, or make it smaller"
+
 
 class FashionboardError(Exception):
     """Something outside the program is wrong. The message is one line."""

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -30,21 +31,30 @@ def guard() -> None:
     # started by hand, a stage may well outlive its shell; Windows has no fork
     if "DVC_STAGE" in os.environ and hasattr(os, "fork"):
         _start_watchdog()
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
+    stop = functools.partial(_stop, _own_stderr())
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
     # a terminal that is closed; Windows has none
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _stop)
+        signal.signal(signal.SIGHUP, stop)
     # stages/run has held it back until here
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _stop(number: int, _frame: FrameType | None) -> None:
+def _own_stderr() -> int | None:
+    """Return a file descriptor of stderr that stays when stderr is turned elsewhere for a while."""
+    with contextlib.suppress(OSError):
+        return os.dup(2)
+    return None
+
+
+def _stop(stderr: int | None, number: int, _frame: FrameType | None) -> None:
     # no exception: raised within a C extension, such as one that is being imported, it turns into another
     unfinished.remove_all()
     with contextlib.suppress(OSError):
-        os.write(2, f"stopped by {signal.Signals(number).name}; {_AGAIN}\n".encode())
+        if stderr is not None:
+            os.write(stderr, f"stopped by {signal.Signals(number).name}; {_AGAIN}\n".encode())
     os._exit(128 + number)
 
 

@@ -1,5 +1,6 @@
 """A picture's file opened: any format that Pillow knows, as it is meant to be seen, on white."""
 
+import errno
 import os
 import stat
 import warnings
@@ -12,10 +13,14 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fashionboard.base import errors
-from fashionboard.base.errors import PictureError
+from fashionboard.base.errors import DataError, PictureError
 
+# what the machine has none left of, or does badly: no fault of a picture
+_MACHINE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
 # the largest value of a pixel that is no byte, in the order in which they are tried
 _TOPS = {"F": (1, 255, 65_535), "I": (255, 65_535), "I;16": (65_535,)}
+# how far beyond it a number may be that is none of a larger range: filters overshoot
+_OVER = 1.1
 # how many of them are scaled at a time, since as numbers of 64 bits they need much memory
 _AT_A_TIME = 1_000_000
 # what Pillow starts a program for, or reads under Windows alone
@@ -31,10 +36,18 @@ def read(path: Path) -> Image.Image:
     Raises:
         PictureError: there is no such file, it cannot be reached, it holds no picture or a damaged one,
             or one of more than Image.MAX_IMAGE_PIXELS pixels: a small file may fill the memory.
+        DataError: this machine lacks the memory for it, or cannot read at all; whether the picture is whole
+            is not known.
     """
     try:
         return _read(path)
     except Exception as error:
+        if isinstance(error, MemoryError):
+            raise DataError(f"{errors.visible(str(path))}: {errors.NO_ROOM}") from None
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            raise DataError(
+                f"{errors.visible(str(path))}: cannot be read ({error.strerror}); try again"
+            ) from None
         # what Pillow raises for a damaged file depends on its format, and may be anything
         raise PictureError(f"{errors.visible(str(path))}: {_explain(error)}") from None
 
@@ -106,12 +119,20 @@ def _on_white(picture: Image.Image) -> Image.Image:
 def _in_bytes(picture: Image.Image) -> Image.Image:
     """Return a picture of 16 or 32 bits a pixel in grey, of mode L."""
     pixels = np.asarray(picture)
+    kind = picture.mode[:4]
 
     def numbers() -> Iterator[npt.NDArray[np.float64]]:
         for start in range(0, pixels.size, _AT_A_TIME):
-            yield np.nan_to_num(pixels.reshape(-1)[start : start + _AT_A_TIME].astype(np.float64))
+            part = pixels.reshape(-1)[start : start + _AT_A_TIME].astype(np.float64)
+            yield np.nan_to_num(part, copy=False, posinf=0, neginf=0)
 
     largest = max(part.max() for part in numbers())
-    top = next((top for top in _TOPS[picture.mode[:4]] if largest <= top), largest)
-    found = [np.rint(np.clip(part / top, 0, 1) * 255).astype(np.uint8) for part in numbers()]
-    return Image.fromarray(np.concatenate(found).reshape(pixels.shape))
+    over = _OVER if kind == "F" else 1
+    top = next((top for top in _TOPS[kind] if largest <= over * top), largest)
+    found = np.concatenate(
+        [np.rint(np.clip(part / top, 0, 1) * 255).astype(np.uint8) for part in numbers()]
+    ).reshape(pixels.shape)
+    clear = picture.info.get("transparency")
+    if isinstance(clear, int):
+        found[pixels == clear] = 255
+    return Image.fromarray(found)

@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fashionboard.base.errors import PictureError
+from fashionboard.base.errors import NO_ROOM, DataError, PictureError
 from fashionboard.base.kind import Kind
 
 # a polynomial, so the same bits everywhere; Pillow widens it for what shrinks, which avoids moiré
 _FILTER = Image.Resampling.BICUBIC
+# pixels of an edge, from which on Pillow cannot hold the weights of its filter, however much memory there is
+_LONG = 2**26
 
 
 def fit(picture: Image.Image, kind: Kind) -> npt.NDArray[np.uint8]:
@@ -22,6 +24,7 @@ def fit(picture: Image.Image, kind: Kind) -> npt.NDArray[np.uint8]:
 
     Raises:
         PictureError: it is too long to be scaled.
+        DataError: there is too little memory.
         ValueError: `kind.fit` is garment, which `predict.image` does.
     """
     if kind.colour == "grey":
@@ -62,6 +65,7 @@ def _scaled(picture: Image.Image, width: int, height: int) -> Image.Image:
     try:
         return picture.resize(min(before, key=math.prod), _FILTER).resize((width, height), _FILTER)
     except MemoryError:
-        # also of an edge of some 67 million pixels, for whose weights Pillow has no room
+        if max(picture.size) < _LONG:
+            raise DataError(NO_ROOM) from None
         found = f"{picture.width:,} x {picture.height:,} pixels"
         raise PictureError(f"expected a picture that can be scaled, found {found}; cut it") from None

@@ -28,7 +28,10 @@ _WORTH = 32
 # files that a worker is asked for ahead: their names, of up to 4,096 bytes, fit into a pipe
 _AHEAD = 8
 _QUESTION = struct.Struct(">I")  # the length of a path
-_ANSWER = struct.Struct(">III")  # the picture's width and height, 0 for an error; the length of what follows
+_REFUSED, _ENDED = 0, 1  # no picture; none can be read
+_ANSWER = struct.Struct(
+    ">III"
+)  # the picture's width and height, or 0 and how bad it is; the length of what follows
 
 
 class Fitted(NamedTuple):
@@ -54,7 +57,8 @@ def read(paths: Sequence[Path], kind: Kind, processes: int | None = None) -> Res
     process may use, and no more than are worth it.
 
     Raises:
-        DataError: a worker cannot be started, or was killed, as by a system that is short of memory.
+        DataError: a worker cannot be started, or was killed, as by a system that is short of memory; or
+            what `decode.read` raises it for.
     """
     if processes is None:
         processes = min(_processors(), len(paths) // _WORTH)
@@ -79,6 +83,8 @@ def _fitted(path: Path, kind: Kind) -> Fitted | str:
         pixels = fit.fit(picture, kind)
     except PictureError as error:
         return visible(f"{path}: {error}")
+    except DataError as error:
+        raise DataError(visible(f"{path}: {error}")) from None
     pixels.flags.writeable = False
     return Fitted(pixels, picture.size)
 
@@ -138,6 +144,8 @@ def _answer(worker: subprocess.Popen[bytes], path: Path, kind: Kind) -> Fitted |
         width, height, length = _ANSWER.unpack(head)
         content = worker.stdout.read(length)
         if len(content) == length:
+            if not width and height == _ENDED:
+                raise DataError(content.decode())
             if not width:
                 return content.decode()
             return Fitted(np.frombuffer(content, np.uint8).reshape(kind.shape), (width, height))
@@ -157,9 +165,12 @@ def work(kind: Kind) -> None:
     # the stage that asked may be gone
     with contextlib.suppress(BrokenPipeError):
         while path := _asked(questions):
-            found = _fitted(path, kind)
+            try:
+                found, bad = _fitted(path, kind), _REFUSED
+            except DataError as error:
+                found, bad = str(error), _ENDED
             if isinstance(found, str):
-                content, width, height = found.encode(), 0, 0
+                content, width, height = found.encode(), 0, bad
             else:
                 content, (width, height) = found.pixels.tobytes(), found.size
             _write(answers, _ANSWER.pack(width, height, len(content)) + content)

@@ -28,10 +28,9 @@ _WORTH = 32
 # files that a worker is asked for ahead: their names, of up to 4,096 bytes, fit into a pipe
 _AHEAD = 8
 _QUESTION = struct.Struct(">I")  # the length of a path
-_REFUSED, _ENDED = 0, 1  # no picture; none can be read
-_ANSWER = struct.Struct(
-    ">III"
-)  # the picture's width and height, or 0 and how bad it is; the length of what follows
+# the picture's width and height, or 0 and one of the two below; the length of what follows
+_ANSWER = struct.Struct(">III")
+_REFUSED, _ENDED = 0, 1  # a file that is no picture; a machine that cannot read it
 
 
 class Fitted(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fashionboard.base import arithmetic, errors
-from fashionboard.board import ending
+from fashionboard.repository import ending
 
 if TYPE_CHECKING:
     from fashionboard.board.where import Condition

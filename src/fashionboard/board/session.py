@@ -11,14 +11,14 @@ from typing import TextIO
 
 from fashionboard.base import errors
 from fashionboard.base.errors import BoardError, visible
-from fashionboard.board import board, ending, marks, server
+from fashionboard.board import board, marks, server
 from fashionboard.board.board import Board
 from fashionboard.board.means import Means
 from fashionboard.board.notes import Notes
 from fashionboard.board.table import table
 from fashionboard.board.view import View
 from fashionboard.board.where import Filter
-from fashionboard.repository import fetch, no_links
+from fashionboard.repository import ending, fetch, no_links
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.revisions import Request, select

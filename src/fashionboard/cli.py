@@ -5,7 +5,6 @@ import importlib.util
 import io
 import re
 import shlex
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,11 +41,7 @@ def main() -> None:
     if after is not None and arguments.command != "board":
         parser.error(f"{arguments.command} takes nothing after --")
     arguments.tensorboard = after or []
-    # an exit, not an end: what was started and written on the way goes, too
-    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
-        # `nohup` and a shell's background have it ignored
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda received, _: ending.stop(received))
+    ending.on_signals()
     errors.run(lambda: arguments.run(arguments))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fashionboard.base.errors import FashionboardError, reason
+from fashionboard.repository import ending
 
 # -P: a file dvc.py in the repository is none of DVC
 DVC = (sys.executable, "-P", "-m", "dvc")
@@ -65,29 +66,42 @@ def run(command: Sequence[str], folder: Path, problem: str) -> str:
         ProgramError: it fails; the message begins with `problem`.
     """
     try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=without_git_settings(os.environ),
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            check=False,
-            preexec_fn=ending_with_this_one(),
-        )
+        with start(command, folder, without_git_settings(os.environ), subprocess.PIPE) as process:
+            try:
+                printed, complaint = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
     except OSError as error:
         raise ProgramError(f"{problem}, found: {error}") from None
-    if done.returncode:
-        found = reason(ProgramError(done.stderr.strip() or "nothing"))
+    if process.returncode:
+        found = reason(ProgramError(complaint.strip() or "nothing"))
         raise ProgramError(f"{problem}, found: {found}")
-    return done.stdout
+    return printed
 
 
-def ending_with_this_one() -> Callable[[], None] | None:
-    """Return what makes a new process die with this one under Linux, however that ends.
+def start(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str], output: int | None = None
+) -> "subprocess.Popen[str]":
+    """Start a program that dies with this process under Linux, however that ends.
 
-    DVC would go on alone after a SIGKILL; its stages end with it by themselves.
+    DVC would go on alone after a SIGKILL; its stages end with it by themselves. output: subprocess.PIPE, or
+    None, by which its stdout and stderr are those of this process.
     """
+    with ending.held_back():
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=variables,
+            stdout=output,
+            stderr=output,
+            encoding="utf-8",
+            errors="surrogateescape",
+            preexec_fn=_dying_with_this_one(),
+        )
+
+
+def _dying_with_this_one() -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
     this, libc = os.getpid(), ctypes.CDLL(None)

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import psutil
 from fashionboard.base import outputs
 from fashionboard.base.errors import FashionboardError, reason
 from fashionboard.repository import no_links
-from fashionboard.repository.programs import DVC, ending_with_this_one, environment, run
+from fashionboard.repository.programs import DVC, environment, run, start
 
 _PREFIX = "fashionboard-verify-"
 # in the folder: who made it and when that process began, and the folder's inode number, which no copy has
@@ -126,7 +125,7 @@ def reproduce(clone: Clone, kept: Path) -> str:
     run([*DVC, "cache", "dir", "--local", cache], clone.path, "cannot give the clone a cache")
     _bring_added(clone, kept)
     variables = {**environment(), "DVC_SITE_CACHE_DIR": str(clone.path.parent / "site")}
-    dvc = subprocess.Popen([*DVC, "repro"], cwd=clone.path, env=variables, preexec_fn=ending_with_this_one())
+    dvc = start([*DVC, "repro"], clone.path, variables)
     try:
         code = dvc.wait()
     except BaseException:

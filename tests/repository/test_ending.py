@@ -1,0 +1,63 @@
+"""How a command ends on a signal, also where Python ignores the exception that it raises."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+# argv: which call of a function of `logging` meets the signal; around a fork there are two
+_AT_A_FORK = """
+import logging, os, signal, sys, threading
+from pathlib import Path
+from fashionboard.repository import ending, programs
+
+left = int(sys.argv[1])
+
+def profile(frame, event, _):
+    global left
+    if event == "call" and frame.f_code.co_filename == logging.__file__:
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGINT)
+
+ending.on_signals()
+sys.setprofile(profile)
+try:
+    programs.run(["sleep", "60"], Path(), "no sleep")
+except SystemExit as end:
+    sys.setprofile(None)
+    other = threading.Thread(target=logging.getLogger, args=("other",), daemon=True)
+    other.start()
+    other.join(10)
+    print(end.code, "held" if other.is_alive() else "free")
+"""
+_IN_A_FINALIZER = """
+import os, signal, time
+from fashionboard.repository import ending
+
+class Ends:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+ending.on_signals()
+Ends()
+time.sleep(60)
+"""
+
+
+def ended(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program that would take a minute if it missed its signal."""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=40)
+
+
+@pytest.mark.parametrize("call", ["1", "2"])
+def test_a_signal_at_a_fork_is_not_lost_and_leaves_no_lock(call: str) -> None:
+    done = ended(_AT_A_FORK, call)
+    assert (done.stdout, done.stderr) == (f"{128 + signal.SIGINT} free\n", "")
+
+
+def test_a_signal_in_a_finalizer_is_not_lost() -> None:
+    done = ended(_IN_A_FINALIZER)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")

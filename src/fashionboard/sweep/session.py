@@ -14,7 +14,7 @@ from fashionboard.repository import experiments, fetch, no_links, programs, swee
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.names import short
-from fashionboard.sweep import cluster, launch, parcel, plan, service, setup
+from fashionboard.sweep import cluster, committed, launch, parcel, plan, service, setup
 from fashionboard.sweep.cluster import Cluster, Worker
 from fashionboard.sweep.display import Display
 from fashionboard.sweep.driver import Driver, Report
@@ -26,8 +26,6 @@ from fashionboard.sweep.plan import Setting
 # seconds for the first worker to come
 _FIRST = 120.0
 _POLL = 0.1
-# files without which DVC runs something else, for git
-_DVCS = (":(glob)**/dvc.yaml", ":(glob)**/dvc.lock", ":(glob)**/*.dvc", "params.yaml")
 # of a host, below the home of the user there
 _STORE = "~/.cache/fashionboard/sweep"
 
@@ -61,7 +59,7 @@ def run(options: Options) -> bool:
         raise SweepError(
             "expected a commit, from which experiments start, found none; git add . && git commit"
         )
-    _check_clean(root)
+    committed.check(root)
     settings = plan.settings(root, baseline, options.set_param)
     refs = git.refs()
     there = [each for each in settings if experiments.ref(baseline, each.name) in refs]
@@ -112,30 +110,6 @@ def _tell(report: Report, before: int) -> None:
     ended += [f"{len(report.failed)} failed"] if report.failed else []
     ended += [f"{len(report.another)} with other results than before"] if report.another else []
     print(", ".join(ended) + ("; see them: fashionboard board, dvc exp show" if report.done else ""))
-
-
-def _check_clean(root: Path) -> None:
-    """Return if git has nothing to commit: experiments start from the commit, not from what is edited.
-
-    Raises:
-        SweepError: it has.
-    """
-    command = ("git", "status", "--porcelain", "--untracked-files=no", "-z")
-    changed = [
-        each[3:] for each in programs.run(command, root, "expected a git repository").split("\0") if each
-    ]
-    if changed:
-        more = ", ..." if len(changed) > 1 else ""
-        raise SweepError(
-            f"expected all changes committed, found {changed[0]}{more} changed; git commit, or git stash"
-        )
-    unknown = ("git", "ls-files", "--others", "--exclude-standard", "-z", "--", *_DVCS)
-    if others := programs.run(unknown, root, "expected a git repository").split("\0")[:-1]:
-        raise SweepError(f"expected DVC's files committed, found {others[0]} that is not; git add it")
-    if programs.run(("git", "rev-parse", "--is-shallow-repository"), root, "expected git").strip() == "true":
-        raise SweepError(
-            "expected a full clone, found a shallow one, which cannot be sent; git fetch --unshallow"
-        )
 
 
 def _author(root: Path) -> tuple[str, str]:

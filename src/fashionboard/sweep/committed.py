@@ -1,0 +1,33 @@
+"""Whether all is committed: a sweep starts from a commit, not from what is edited."""
+
+from pathlib import Path
+
+from fashionboard.repository import programs
+from fashionboard.sweep.job import SweepError
+
+# files without which DVC runs something else, for git
+_DVCS = (":(glob)**/dvc.yaml", ":(glob)**/dvc.lock", ":(glob)**/*.dvc", "params.yaml")
+
+
+def check(root: Path) -> None:
+    """Return if git has nothing to commit.
+
+    Raises:
+        SweepError: it has.
+    """
+    command = ("git", "status", "--porcelain", "--untracked-files=no", "-z")
+    changed = [
+        each[3:] for each in programs.run(command, root, "expected a git repository").split("\0") if each
+    ]
+    if changed:
+        more = ", ..." if len(changed) > 1 else ""
+        raise SweepError(
+            f"expected all changes committed, found {changed[0]}{more} changed; git commit, or git stash"
+        )
+    unknown = ("git", "ls-files", "--others", "--exclude-standard", "-z", "--", *_DVCS)
+    if others := programs.run(unknown, root, "expected a git repository").split("\0")[:-1]:
+        raise SweepError(f"expected DVC's files committed, found {others[0]} that is not; git add it")
+    if programs.run(("git", "rev-parse", "--is-shallow-repository"), root, "expected git").strip() == "true":
+        raise SweepError(
+            "expected a full clone, found a shallow one, which cannot be sent; git fetch --unshallow"
+        )

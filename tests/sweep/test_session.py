@@ -110,6 +110,15 @@ def test_data_goes_along_that_no_run_has_read_yet(repository: Repository) -> Non
     repository.git("commit", "-qm", "data")
     sweep(repository, "train.lr=1", on="local*3")
     assert len(trees(repository)) == 1
+    # what is not here is sent from the cache
+    (repository.path / "data").unlink()
+    sweep(repository, "train.lr=2", on="local*1")
+    assert len(trees(repository)) == 2
+    (repository.path / "data").write_text("newer")
+    done = sweep(repository, "train.lr=3", on="local*1", check=False)
+    assert done.returncode == 1
+    told = "error: expected data as committed, found it changed; dvc add data, and git commit\n"
+    assert done.stdout == told
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

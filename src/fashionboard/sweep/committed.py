@@ -1,8 +1,11 @@
 """Whether all is committed: a sweep starts from a commit, not from what is edited."""
 
+import os
 from pathlib import Path
 
-from fashionboard.repository import programs
+from dvc.dvcfile import DVC_FILE_SUFFIX
+
+from fashionboard.repository import programs, untrusted
 from fashionboard.sweep.job import SweepError
 
 # files without which DVC runs something else, for git
@@ -10,7 +13,7 @@ _DVCS = (":(glob)**/dvc.yaml", ":(glob)**/dvc.lock", ":(glob)**/*.dvc", "params.
 
 
 def check(root: Path) -> None:
-    """Return if git has nothing to commit.
+    """Return if git has nothing to commit, and DVC nothing to add.
 
     Raises:
         SweepError: it has.
@@ -31,3 +34,16 @@ def check(root: Path) -> None:
         raise SweepError(
             "expected a full clone, found a shallow one, which cannot be sent; git fetch --unshallow"
         )
+    _check_added(root)
+
+
+def _check_added(root: Path) -> None:
+    """Return if nothing is newer than what `dvc add` has noted; what is gone here comes from the cache."""
+    with untrusted.repository(root) as repo:
+        for stage in repo.index.stages:
+            for output in stage.outs if stage.path.endswith(DVC_FILE_SUFFIX) else ():
+                path = os.path.relpath(output.fs_path, root)
+                if output.exists and output.changed_checksum():
+                    raise SweepError(
+                        f"expected {path} as committed, found it changed; dvc add {path}, and git commit"
+                    )

@@ -46,6 +46,30 @@ time.sleep(60)
 """
 
 
+_AT_THE_END = """
+import os, signal, threading, time
+from fashionboard.repository import ending
+
+def send():
+    # the main thread waits for this one
+    threading.main_thread().join()
+    time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+
+class Slow:
+    def __init__(self):
+        # collected when handlers are gone
+        self.cycle = self
+    def __del__(self):
+        time.sleep(0.2)
+
+Slow()
+ending.on_signals()
+threading.Thread(target=send).start()
+"""
+
+
 def ended(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run a program that would take a minute if it missed its signal."""
     command = [sys.executable, "-c", program, *arguments]
@@ -61,3 +85,8 @@ def test_a_signal_at_a_fork_is_not_lost_and_leaves_no_lock(call: str) -> None:
 def test_a_signal_in_a_finalizer_is_not_lost() -> None:
     done = ended(_IN_A_FINALIZER)
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+
+
+def test_a_signal_at_the_end_changes_nothing() -> None:
+    done = ended(_AT_THE_END)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -4,6 +4,7 @@ Python ignores exceptions in some places: in hooks around a fork, in finalizers,
 What is lost there is raised again a moment later; around a fork it waits, since `logging` may hold its lock.
 """
 
+import atexit
 import contextlib
 import functools
 import signal
@@ -31,12 +32,16 @@ def on_signals() -> None:
             signal.signal(number, lambda received, _: _stop(received))
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda _, __: _stop(told[-1]))
+        # a process that ends anyway has no handler any more
+        atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
         sys.unraisablehook = functools.partial(_ignored, sys.unraisablehook)
 
 
 def check() -> None:
-    """Raise SystemExit if a signal came whose own was lost, as in a C extension that is imported."""
+    """Raise SystemExit if a signal came: its own may be lost, as in a C extension, or be still to come."""
     if told:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
         raise _Stopped(128 + told[0])
 
 

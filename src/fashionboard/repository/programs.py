@@ -75,6 +75,8 @@ def run(command: Sequence[str], folder: Path, problem: str) -> str:
     except OSError as error:
         raise ProgramError(f"{problem}, found: {error}") from None
     if process.returncode:
+        # Ctrl-C in a terminal is for both
+        ending.check()
         found = reason(ProgramError(complaint.strip() or "nothing"))
         raise ProgramError(f"{problem}, found: {found}")
     return printed

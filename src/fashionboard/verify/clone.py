@@ -17,7 +17,7 @@ import psutil
 
 from fashionboard.base import outputs
 from fashionboard.base.errors import FashionboardError, reason
-from fashionboard.repository import no_links
+from fashionboard.repository import ending, no_links
 from fashionboard.repository.programs import DVC, environment, run, start
 
 _PREFIX = "fashionboard-verify-"
@@ -137,6 +137,7 @@ def reproduce(clone: Clone, kept: Path) -> str:
         psutil.wait_procs(stages, timeout=5)
         raise
     if code:
+        ending.check()
         raise VerifyError("a stage failed in a fresh clone; see its error above")
     try:
         return (clone.path / "dvc.lock").read_text(encoding="utf-8")

@@ -218,7 +218,7 @@ def test_files_that_are_no_pictures_are_a_line_each_and_leave_nothing(
     for number in range(3):
         assert done.stdout.count(f"some/a/{number}.txt: expected a picture that Pillow opens") == 1
     (found,) = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
-    assert "3 of 11 files" in found and "data.unreadable=skip" in found
+    assert "3 of 11 files" in found and "data.unreadable: skip" in found
     assert not list((repository.path / "data").rglob("*-ubyte"))
     repository.set({"data.unreadable": "skip"})
     repository.dvc("repro", "download")

@@ -198,7 +198,7 @@ def test_a_missing_or_foreign_model_is_one_line(tmp_path: Path, garments: Images
     for name, reason in (
         ("models/net.safetensors", "expected a model, found no such file; name one with --model, or have "),
         ("foreign", "expected a safetensors file"),
-        (".", "expected a model, found no such file"),
+        (".", "expected a model, found no ordinary file"),
     ):
         done = call(tmp_path, "a.png", "--model", name)
         assert (done.returncode, done.stdout) == (1, "")
@@ -223,7 +223,7 @@ def test_a_model_that_cannot_be_reached_is_one_line(tmp_path: Path, garments: Im
             ("mine", "the model cannot be read (Permission denied)"),
             ("loop", "the model cannot be read (Too many levels of symbolic links)"),
             ("a.png/model", "expected a model, found no such file"),
-            ("pipe", "expected a model, found no such file"),
+            ("pipe", "expected a model, found no ordinary file"),
             ("a\nb", "expected a model, found no such file"),
         ):
             command = rights.without(PROGRAM, "predict", "a.png", "--model", name)

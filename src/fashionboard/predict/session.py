@@ -124,13 +124,15 @@ def _model(options: Options) -> Path:
         "name one with --model, or have this repository's with `dvc repro train` or `fashionboard restore`"
     )
     try:
-        found = stat.S_ISREG(options.model.stat().st_mode)
+        mode = options.model.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        found = False
+        raise ModelError(
+            f"{name}: expected a model, found no such file; {advice}, and call from its root"
+        ) from None
     except OSError as error:
         raise ModelError(f"{name}: the model cannot be read ({error.strerror}); {advice}") from None
-    if not found:
-        raise ModelError(f"{name}: expected a model, found no such file; {advice}, and call from its root")
+    if not stat.S_ISREG(mode):
+        raise ModelError(f"{name}: expected a model, found no ordinary file; {advice}")
     return options.model
 
 

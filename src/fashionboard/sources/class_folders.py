@@ -135,7 +135,7 @@ def _check(
     if decoded.damaged and options.unreadable == "refuse":
         raise DataError(
             f"{folder}: expected pictures alone, found {damaged} that are none, named above; "
-            "remove them, or leave them out with -S data.unreadable=skip"
+            "remove them, or leave them out: data.unreadable: skip in params.yaml"
         )
     if decoded.damaged:
         tqdm.write(f"note: {folder.name}: left out {damaged} that are no pictures", file=sys.stderr)
@@ -168,11 +168,10 @@ def _originals(decoded: _Decoded) -> str:
     if len(sizes) == 1:
         text = f"all of {_shown(sizes[0])} pixels"
     else:
+        text = f"{len(sizes):,} sizes from {_shown(sizes[0])} to {_shown(sizes[-1])} pixels"
         most = max(sizes, key=decoded.sizes.__getitem__)
-        text = (
-            f"{len(sizes):,} sizes from {_shown(sizes[0])} to {_shown(sizes[-1])} pixels, most often "
-            f"{_shown(most)} ({decoded.sizes[most]:,} of {len(decoded.files):,})"
-        )
+        if decoded.sizes[most] > 1:
+            text += f", most often {_shown(most)} ({decoded.sizes[most]:,} of {len(decoded.files):,})"
     files = "file that is no picture was" if decoded.damaged == 1 else "files that are no pictures were"
     return f"{text}; {decoded.damaged:,} {files} left out" if decoded.damaged else text
 

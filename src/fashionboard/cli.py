@@ -42,7 +42,16 @@ def main() -> None:
         parser.error(f"{arguments.command} takes nothing after --")
     arguments.tensorboard = after or []
     ending.on_signals()
-    errors.run(lambda: arguments.run(arguments))
+    errors.run(lambda: _run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    try:
+        arguments.run(arguments)
+    except Exception:
+        # what a signal raised becomes another exception in some places, as where a class is made
+        ending.check()
+        raise
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str] | None]:

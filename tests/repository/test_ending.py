@@ -1,8 +1,10 @@
 """How a command ends on a signal, also where Python ignores the exception that it raises."""
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,17 @@ Slow()
 ending.on_signals()
 threading.Thread(target=send).start()
 """
+# a module in the place of one that `fashionboard sweep` imports
+_IN_A_CLASS = """
+import os, signal
+
+class Named:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Owner:
+    named = Named()
+"""
 
 
 def ended(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -90,3 +103,11 @@ def test_a_signal_in_a_finalizer_is_not_lost() -> None:
 def test_a_signal_at_the_end_changes_nothing() -> None:
     done = ended(_AT_THE_END)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_exception_made_of_a_signals_is_not_an_error(tmp_path: Path) -> None:
+    (tmp_path / "dask.py").write_text(_IN_A_CLASS)
+    command = [str(Path(sys.executable).parent / "fashionboard"), "sweep", "-S", "train.lr=1"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, "", "")

@@ -38,7 +38,7 @@ def on_signals() -> None:
 
 
 def check() -> None:
-    """Raise SystemExit if a signal came: its own may be lost, as in a C extension, or be still to come."""
+    """Raise SystemExit if a signal came: its own may be lost, become another exception, or still come."""
     if told:
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)

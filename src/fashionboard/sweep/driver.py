@@ -13,6 +13,7 @@ import distributed
 
 from fashionboard.base import errors
 from fashionboard.base.errors import FashionboardError
+from fashionboard.repository import ending
 from fashionboard.sweep import service
 from fashionboard.sweep.cluster import Cluster, Worker
 from fashionboard.sweep.display import Display
@@ -89,6 +90,7 @@ class Driver:
         try:
             self._waiting.extend(jobs)
             while self._waiting or self._running or self._returning:
+                ending.check()
                 self._look_at_workers()
                 self._wait_for_workers()
                 self._give_work()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fashionboard.base import processor
 from fashionboard.base.errors import visible
-from fashionboard.repository import experiments, fetch, no_links, programs, sweeps
+from fashionboard.repository import ending, experiments, fetch, no_links, programs, sweeps
 from fashionboard.repository.cache import Cache
 from fashionboard.repository.git import Git
 from fashionboard.repository.names import short
@@ -168,6 +168,7 @@ def _first(workers: Cluster) -> list[Worker]:
     """
     end = time.monotonic() + _FIRST
     while time.monotonic() < end:
+        ending.check()
         workers.look()
         known = list(workers.workers.values())
         if workers.fleet:

@@ -3,6 +3,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from fashionboard.base.errors import DataError
@@ -32,6 +33,21 @@ def test_a_folder_is_read(tmp_path: Path, packed: bool) -> None:
         expected = folders.images(3, each, seed)
         assert np.array_equal(splits[split].pixels, expected.pixels)  # type: ignore[index]
         assert np.array_equal(splits[split].labels, expected.labels)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", ["classes.txt", TRAIN])
+def test_files_that_are_changed_meanwhile_are_refused(
+    pets: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = idx.read
+
+    def read_and_change(path: Path, advice: str) -> npt.NDArray[np.uint8]:
+        (pets / name).touch()
+        return read(path, advice)
+
+    monkeypatch.setattr(idx, "read", read_and_change)
+    with pytest.raises(DataError, match="expected files that stay as they are while they are read"):
+        idx_files.read(pets, FASHION_MNIST)
 
 
 @pytest.mark.parametrize("count", [2, 100])

@@ -67,17 +67,14 @@ def read(folder: Path, kind: Kind, options: Options) -> tuple[Description, dict[
             be left out, a class has too few pictures, files were changed meanwhile, a worker was killed, or
             the disk or the memory is full.
     """
-    found = _found(folder)
-    classes, files, _ = found
+    classes, files = class_layout.find(folder)
+    before = own.states(file.path for file in files)
     about = own.description("folder", folder, classes, kind)
     with _temporary() as file:
         decoded = _decode(files, kind, file)
-        # DVC looks at the files when the stage has ended, and would record these images as made of others
-        if _found(folder) != found:
-            raise DataError(
-                f"{folder}: expected files that stay as they are while they are read, found others than "
-                "before; run this again"
-            )
+        found = class_layout.find(folder)
+        after = own.states(file.path for file in found[1])
+        own.check_same(folder, (classes, files, before), (*found, after))
         _check(folder, classes, files, decoded, options)
         file.flush()
         shape = (len(decoded.files), *kind.shape)
@@ -95,20 +92,6 @@ def read(folder: Path, kind: Kind, options: Options) -> tuple[Description, dict[
         "train": Images(pixels[:first], labels[:first]),
         "test": Images(pixels[first:], labels[first:]),
     }
-
-
-def _found(folder: Path) -> tuple[tuple[str, ...], list[File], list[tuple[int, int, int] | None]]:
-    """Return the classes, the files, and what tells for each whether it was changed."""
-    classes, files = class_layout.find(folder)
-    states: list[tuple[int, int, int] | None] = []
-    for file in files:
-        try:
-            status = file.path.stat()
-        except OSError:
-            states.append(None)
-        else:
-            states.append((status.st_ino, status.st_size, status.st_mtime_ns))
-    return tuple(classes), list(files), states
 
 
 def _decode(files: Sequence[File], kind: Kind, out: BinaryIO) -> _Decoded:

@@ -5,6 +5,7 @@
 """
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from fashionboard.data import dataset, idx
 from fashionboard.data.dataset import Description, Images, Split
 from fashionboard.sources import own
 
+_NAMES = "classes.txt"
 # bytes of all names
 _LARGEST = 100_000
 _ADVICE = "mend it and run `dvc repro`"
@@ -24,15 +26,20 @@ def read(folder: Path, kind: Kind) -> tuple[Description, dict[Split, Images]]:
     """Return what a folder holds: images of uint8 (n, *kind.shape).
 
     Raises:
-        DataError: a file is missing or damaged, images and labels do not belong together or are not of
-            this kind, a class has no name or no image, or the names cannot be used.
+        DataError: a file is missing, damaged or changed meanwhile, images and labels do not belong together
+            or are not of this kind, a class has no name or no image, or the names cannot be used.
     """
-    classes = _classes(folder / "classes.txt")
+    before = _states(folder)
+    classes = _classes(folder / _NAMES)
     about = own.description("idx", folder, classes, kind)
-    return about, {
-        "train": _images(folder, "train", classes, kind),
-        "test": _images(folder, "test", classes, kind),
-    }
+    splits = {split: _images(folder, split, classes, kind) for split in get_args(Split)}
+    own.check_same(folder, before, _states(folder))
+    return about, splits
+
+
+def _states(folder: Path) -> dict[Path, object]:
+    files = sorted(path for path in folder.iterdir() if path.name == _NAMES or "-ubyte" in path.name)
+    return dict(zip(files, own.states(files), strict=True))
 
 
 def _classes(path: Path) -> tuple[str, ...]:

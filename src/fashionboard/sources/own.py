@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from fashionboard.base import errors
@@ -16,6 +16,8 @@ _FEWEST, _MOST = 2, 100
 _LONGEST = 100
 # what metrics/evaluate.json calls the mean of all classes
 _TAKEN = "macro"
+# of a file: inode, bytes, and nanoseconds since 1970
+_State = tuple[int, int, int]
 _ADVICE = "name yours with -S data.path=FOLDER"
 
 
@@ -35,6 +37,34 @@ def folder(path: str) -> Path:
     except OSError as error:
         raise DataError(f"data.path: expected a folder, found: {error.strerror}; {_ADVICE}") from None
     raise DataError(f"data.path: expected a folder, found {found} at {path}; {_ADVICE}")
+
+
+def states(files: Iterable[Path]) -> list[_State | None]:
+    """Return what tells of each file whether it was changed; None where there is none."""
+    found: list[_State | None] = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    return found
+
+
+def check_same(folder: Path, before: object, after: object) -> None:
+    """Return if what was found in `folder` before and after it was read is the same.
+
+    DVC looks at the files when the stage has ended, and would record these images as made of others.
+
+    Raises:
+        DataError: it is not.
+    """
+    if after != before:
+        raise DataError(
+            f"{folder}: expected files that stay as they are while they are read, found others than before; "
+            "run this again"
+        )
 
 
 def description(prefix: str, folder: Path, classes: tuple[str, ...], kind: Kind) -> Description:

@@ -11,6 +11,8 @@ from fashionboard.repository import times
 
 RAW = Path("data/raw")
 OUT = Path("runs/visualize")
+# the tutorial's tag, and the one for a data set of one's own, whose name says what its files are
+FOUR, FOUR_OWN = "four_fashion_mnist_images", "four_images"
 UNUSUAL = 6  # images of each sort
 
 
@@ -24,7 +26,7 @@ def main() -> None:
     darkest, most_uniform = dataset.take(train, found.darkest), dataset.take(train, found.most_uniform)
     key = inputs.key("visualize", settings)
     with EventWriter(OUT, key) as events:
-        events.image("four_fashion_mnist_images", images.grid(four.pixels, columns=4))
+        events.image(FOUR_OWN if ":" in about.name else FOUR, images.grid(four.pixels, columns=4))
         events.image(
             "class_grid",
             examples.class_grid(of_each.pixels, of_each.labels, about.classes, settings.images_per_class),

@@ -111,7 +111,7 @@ def test_shapes_in_colour_go_through_all_stages(coloured: tuple[Repository, str]
 
 def test_what_tensorboard_shows_of_them_is_in_colour(coloured: tuple[Repository, str]) -> None:
     repository, _ = coloured
-    (four,) = events(repository, "visualize").Images("four_fashion_mnist_images")
+    (four,) = events(repository, "visualize").Images("four_images")
     picture = Image.open(io.BytesIO(four.encoded_image_string))
     assert (picture.mode, picture.size) == ("RGB", (4 * 42 + 2, 44))
     with Image.open(repository.path / "runs/embed/images/sprite.png") as sprite:

@@ -182,7 +182,7 @@ def test_two_images_a_part_go_through_all_stages(repository: Repository) -> None
         done = start(repository, stage)
         assert (done.returncode, done.stdout) == (0, "")
     events = EventAccumulator(str(repository.path / "runs/visualize")).Reload()
-    (four,) = events.Images("four_fashion_mnist_images")
+    (four,) = events.Images("four_images")
     assert (four.width, four.height) == (4 * 30 + 2, 32)
     pixels = np.asarray(Image.open(io.BytesIO(four.encoded_image_string)))
     train = dataset.load(repository.path / "data/raw", "train").pixels

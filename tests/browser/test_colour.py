@@ -55,9 +55,9 @@ def test_thumbnails_are_in_colour(page: Page, shown: Repository, tmp_path: Path)
 
 def test_images_are_in_colour(page: Page, shown: Repository, tmp_path: Path) -> None:
     with tensorboard(shown.path / "runs", True) as page.address:
-        page.open("images&tagFilter=four_fashion_mnist_images")
+        page.open("images&tagFilter=four_images")
         pixels = page.pixels(page.wait("img", within=page.wait("tf-image-loader")[0])[0])
         page.screenshot(tmp_path / "images.png")
-    four = panels.events(shown.path, "visualize").Images("four_fashion_mnist_images")[-1]
+    four = panels.events(shown.path, "visualize").Images("four_images")[-1]
     assert np.array_equal(pixels, np.asarray(Image.open(io.BytesIO(four.encoded_image_string))))
     assert (np.ptp(pixels.astype(int), axis=2) > 20).mean() > 0.3

@@ -119,6 +119,12 @@ def test_data_goes_along_that_no_run_has_read_yet(repository: Repository) -> Non
     assert done.returncode == 1
     told = "error: expected data as committed, found it changed; dvc add data, and git commit\n"
     assert done.stdout == told
+    (repository.path / "data").unlink()
+    (repository.path / "data").mkdir()
+    (repository.path / "data" / "gone").symlink_to("nowhere")
+    done = sweep(repository, "train.lr=3", on="local*1", check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("error: data: expected what DVC can read, found: ")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -1,10 +1,13 @@
 """Whether all is committed: a sweep starts from a commit, not from what is edited."""
 
 import os
+import shlex
 from pathlib import Path
 
 from dvc.dvcfile import DVC_FILE_SUFFIX
+from dvc.exceptions import DvcException
 
+from fashionboard.base.errors import reason
 from fashionboard.repository import programs, untrusted
 from fashionboard.sweep.job import SweepError
 
@@ -43,7 +46,12 @@ def _check_added(root: Path) -> None:
         for stage in repo.index.stages:
             for output in stage.outs if stage.path.endswith(DVC_FILE_SUFFIX) else ():
                 path = os.path.relpath(output.fs_path, root)
-                if output.exists and output.changed_checksum():
-                    raise SweepError(
-                        f"expected {path} as committed, found it changed; dvc add {path}, and git commit"
-                    )
+                try:
+                    newer = output.exists and output.changed_checksum()
+                # DVC does not make its own of what it meets in a folder
+                except (DvcException, OSError, UnicodeError) as error:
+                    found = reason(error)
+                    raise SweepError(f"{path}: expected what DVC can read, found: {found}") from None
+                if newer:
+                    advice = f"dvc add {shlex.quote(path)}, and git commit"
+                    raise SweepError(f"expected {path} as committed, found it changed; {advice}")

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from pathlib import Path
 
 import psutil
@@ -140,6 +141,25 @@ def test_nothing_is_left_running_and_the_next_call_goes_on(
     assert list(tmp_path.glob("fashionboard-*")) == []
     done = sweep(repository, *given)
     assert "3 done" in done.stdout and len(trees(repository)) == 3
+
+
+# a library has swallowed the exception while the driver looked at its workers
+_LOST = """
+from fashionboard import cli
+from fashionboard.repository import ending
+from fashionboard.sweep.display import Display
+
+Display.running = lambda display, where: ending.told.append(2)
+cli.main()
+"""
+
+
+def test_a_signal_whose_exception_was_lost_ends_a_sweep_all_the_same(repository: Repository) -> None:
+    done = repository.run(
+        sys.executable, "-c", _LOST, "sweep", "-S", "train.pause=60", "--on", "local*1", check=False
+    )
+    assert done.returncode == 130 and done.stdout.endswith("stopped; the same command goes on\n"), done.stdout
+    eventually(lambda: at_work(repository.path), [], seconds=5)
 
 
 def test_a_killed_worker_is_started_again_and_its_experiment_ends_well(repository: Repository) -> None:

@@ -421,8 +421,9 @@ def _add_restore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="bring back the last commit after a run that failed or was killed",
         allow_abbrev=False,
         description="Bring back the last commit after a run that failed or was killed: the branch, "
-        "params.yaml, dvc.lock and the outputs. Other files stay as they are. What is neither in the commit "
-        "nor in DVC's cache is moved to a folder of its own, and nothing is lost.",
+        "params.yaml, dvc.lock, .dvc files and the outputs. Of what `dvc add` was given, files that lack "
+        "come back. Other files stay as they are. What is neither in the commit nor in DVC's cache is moved "
+        "to a folder of its own, and nothing is lost.",
     )
     restore.add_argument("--repo", type=Path, default=Path(), help="the repository (default: this folder's)")
     restore.add_argument(

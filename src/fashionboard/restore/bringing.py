@@ -7,7 +7,7 @@ import posixpath
 import stat
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,18 @@ from fashionboard.restore.kept import Kept
 
 # what DVC changes for a run
 PARAMS = "params.yaml"
+# paths that one call of DVC is given
+_AT_ONCE = 500
 
 
 def settle(git: Git, root: Path, kept: Kept) -> None:
-    """Bring the lock files, the parameters and the outputs that git itself keeps, as in HEAD."""
+    """Bring DVC's own files, the parameters and the outputs that git itself keeps, as in HEAD."""
     listed = _listed(git)
-    locks = [name for name in listed if posixpath.basename(name) == lockfile.NAME]
+    locks, added = _recorders(listed)
     recorded = (
         path for lock in locks for path in (*_files_of_parameters(git, lock), *_outputs_of(git, lock))
     )
-    for name in dict.fromkeys([*locks, *recorded]):
+    for name in dict.fromkeys([*locks, *added, *recorded]):
         if name not in listed:
             continue
         wanted = (git.content(f"HEAD:./{name}"), git.content(f"HEAD:./{name}", filters=True))
@@ -59,6 +61,12 @@ def _is_committed(git: Git, name: str) -> bool:
 def _listed(git: Git) -> set[str]:
     """Return the files of HEAD in this repository, by path from its root."""
     return set(git.ask("ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0"))
+
+
+def _recorders(listed: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the lock files, and the .dvc files of what `dvc add` was given."""
+    locks = sorted(name for name in listed if posixpath.basename(name) == lockfile.NAME)
+    return locks, sorted(name for name in listed if lockfile.is_one(name) and name not in locks)
 
 
 def _files_of_parameters(git: Git, lock: str) -> Iterator[str]:
@@ -93,30 +101,56 @@ def _keep_staged(git: Git, path: Path, kept: Kept, name: str, wanted: Collection
 
 
 def outputs(git: Git, root: Path, kept: Kept) -> None:
-    """Bring the outputs from DVC's cache; what is in no cache and stands in their way is moved."""
+    """Bring the outputs from DVC's cache; what is in no cache and stands in their way is moved.
+
+    What `dvc add` was given is a person's own: of it comes what lacks, and the rest stays as it is.
+    """
     folder = Path(os.path.realpath(root / _dvc(root, "cache", "dir").removesuffix("\n")))
     cache = Cache(folder)
-    recorders = filter(lockfile.is_one, _listed(git))
-    for output in {path for file in recorders for path in _outputs_of(git, file)}:
+    locks, recorders = _recorders(_listed(git))
+    made = {path for lock in locks for path in _outputs_of(git, lock)}
+    added = {path for file in recorders for path in _outputs_of(git, file)}
+    for output in sorted(made | added):
         path = root / output
         no_links.check(root, path.parent)
         if path.is_symlink() and path.is_dir():
             no_links.check(root, path)
-        for strange in _strange(path, folder):
+        for strange in _strange(path, folder, own=output in added):
             kept.move(os.path.relpath(strange, root))
-    for name in status(root).found:
+    for name in _within(made, status(root).found):
         path = root / name
         if no_links.is_file(path) and path.stat().st_size and cache.find(_md5(path)) is None:
             kept.move(name)
-    _dvc(root, "checkout", "--quiet", "--force", "--allow-missing")
+    pipelines = [posixpath.join(posixpath.dirname(lock), "dvc.yaml") for lock in locks]
+    if there := [each for each in pipelines if (root / each).exists()]:
+        _dvc(root, "checkout", "--quiet", "--force", "--allow-missing", *there)
+    now = status(root)
+    whole = tuple(each for each in now.gone if each.endswith("/"))
+    lacking = [
+        each
+        for each in _within(added, now.gone)
+        if each not in now.lacking and (each in whole or not each.startswith(whole))
+    ]
+    for number in range(0, len(lacking), _AT_ONCE):
+        _dvc(root, "checkout", "--quiet", "--allow-missing", *lacking[number : number + _AT_ONCE])
 
 
-def _strange(path: Path, cache: Path) -> Iterator[Path]:
-    """Yield what no output of DVC's has: pipes and the like, and links that do not end in its cache."""
+def _within(outputs: Collection[str], found: Iterable[str]) -> Iterator[str]:
+    """Yield those paths that are outputs, or lie in one."""
+    for each in found:
+        if any(f"{each.rstrip('/')}/".startswith(f"{output}/") for output in outputs):
+            yield each
+
+
+def _strange(path: Path, cache: Path, own: bool) -> Iterator[Path]:
+    """Yield what no output of DVC's has: pipes and the like, and links that do not end in its cache.
+
+    own: whether a person has put it there, who may link to files elsewhere.
+    """
     for each in (path, *path.rglob("*")) if no_links.is_folder(path) else (path,):
         mode = each.lstat().st_mode if os.path.lexists(each) else 0
         if stat.S_ISLNK(mode):
-            if not Path(os.path.realpath(each)).is_relative_to(cache):
+            if not (own and each.is_file()) and not Path(os.path.realpath(each)).is_relative_to(cache):
                 yield each
         elif mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             yield each
@@ -126,10 +160,12 @@ def _strange(path: Path, cache: Path) -> Iterator[Path]:
 class Status:
     """What DVC says of outputs against dvc.lock, by path from the repository's root; a folder ends with `/`.
 
-    found: what is there and not recorded so. lacking: what is recorded, not there, and not in the cache.
+    found: what is there and not recorded so. gone: what is recorded and not there. lacking: what of it is
+    not in the cache either.
     """
 
     found: tuple[str, ...]
+    gone: tuple[str, ...]
     lacking: tuple[str, ...]
 
 
@@ -147,6 +183,7 @@ def status(root: Path) -> Status:
     folders = tuple(name for name in lacking if name.endswith("/"))
     return Status(
         (*changed.get("modified", []), *changed.get("added", []), *renamed),
+        tuple(sorted(gone)),
         tuple(name for name in lacking if name in folders or not name.startswith(folders)),
     )
 

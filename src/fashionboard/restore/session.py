@@ -80,10 +80,10 @@ def run(folder: Path, lock_only: bool) -> None:
 
 
 def restore(folder: Path) -> Restored:
-    """Bring back the last commit: branch, params.yaml, dvc.lock and outputs; remove what a kill left.
+    """Bring back the last commit: branch, parameters, DVC's files and outputs; remove what a kill left.
 
-    Files that git tracks stay as they are otherwise. Nothing that a person may have written is lost: what
-    is neither in the commit nor in DVC's cache is moved to a folder of its own.
+    Of what `dvc add` was given, files that lack come back. All else stays as it is. Nothing that a person may
+    have written is lost: what is neither in the commit nor in DVC's cache is moved to a folder of its own.
 
     Raises:
         RestoreError: there is no such repository or commit, DVC or git runs there, or one of them fails.

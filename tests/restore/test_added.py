@@ -1,6 +1,7 @@
 """What `dvc add` was given is a person's own: restore brings what lacks, and leaves the rest as it is."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,15 @@ def test_a_folder_that_is_gone_comes_back(repository: Repository) -> None:
     (repository.path / "photos" / "b" / "3").unlink()
     (repository.path / "photos" / "b").rmdir()
     repository.run("fashionboard", "restore")
+    assert contents(repository) == before
+
+
+@pytest.mark.parametrize("folder", ["photos", "photos/a"])
+def test_a_file_in_the_place_of_a_folder_is_moved_away(repository: Repository, folder: str) -> None:
+    before = contents(repository)
+    shutil.rmtree(repository.path / folder)
+    (repository.path / folder).write_text("mine")
+    assert f": {folder}. Delete" in back(repository)
     assert contents(repository) == before
 
 

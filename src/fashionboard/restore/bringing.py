@@ -105,8 +105,8 @@ def outputs(git: Git, root: Path, kept: Kept) -> None:
 
     What `dvc add` was given is a person's own: of it comes what lacks, and the rest stays as it is.
     """
-    folder = Path(os.path.realpath(root / _dvc(root, "cache", "dir").removesuffix("\n")))
-    cache = Cache(folder)
+    place = Path(os.path.realpath(root / _dvc(root, "cache", "dir").removesuffix("\n")))
+    cache = Cache(place)
     locks, recorders = _recorders(_listed(git))
     made = {path for lock in locks for path in _outputs_of(git, lock)}
     added = {path for file in recorders for path in _outputs_of(git, file)}
@@ -115,7 +115,7 @@ def outputs(git: Git, root: Path, kept: Kept) -> None:
         no_links.check(root, path.parent)
         if path.is_symlink() and path.is_dir():
             no_links.check(root, path)
-        for strange in _strange(path, folder, own=output in added):
+        for strange in _strange(path, place, own=output in added):
             kept.move(os.path.relpath(strange, root))
     for name in _within(made, status(root).found):
         path = root / name
@@ -131,6 +131,10 @@ def outputs(git: Git, root: Path, kept: Kept) -> None:
         for each in _within(added, now.gone)
         if each not in now.lacking and (each in whole or not each.startswith(whole))
     ]
+    for folder in sorted({parent for each in lacking for parent in Path(each).parents}):
+        # a file in the place of a folder
+        if no_links.is_file(root / folder):
+            kept.move(str(folder))
     for number in range(0, len(lacking), _AT_ONCE):
         _dvc(root, "checkout", "--quiet", "--allow-missing", *lacking[number : number + _AT_ONCE])
 
